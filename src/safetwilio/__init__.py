@@ -1,0 +1,1 @@
+"""The safe way to hold Twilio credentials."""

@@ -1,0 +1,156 @@
+"""The exception tree. Every class has a code; no instance ever holds a secret.
+
+::
+
+    SafeTwilioError
+    ├── ConfigurationError            ST1xx–ST5xx, carries .problems
+    │   ├── MissingCredentials        ST1xx
+    │   ├── InvalidCredentials        ST2xx
+    │   ├── BackendError              ST3xx
+    │   │   ├── BackendUnavailable
+    │   │   └── BackendDenied
+    │   ├── MasterTokenInUse          ST5xx
+    │   └── MissingExtra              ST901, also an ImportError
+    ├── RedactionError                ST7xx
+    ├── RefusedBeforeSending          ST8xx
+    ├── AccountOperationError         ST6xx
+    └── UsageError                    ST9xx, the call came at the wrong time or in the wrong form
+
+``ConfigurationError`` is on purpose neither a ``ValueError`` nor an ``AssertionError``: pydantic
+would wrap those and print the input. Errors of a request to Twilio are Twilio's own classes
+(:class:`twilio.base.exceptions.TwilioRestException`) and live in ``safetwilio.clients``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from safetwilio.problems import DOCS_URL, Problem, faults, render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class SafeTwilioError(Exception):
+    """Base of every error this package raises on its own account; *code* is its ``STnnn``."""
+
+    code: str = "ST900"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        """Say *message*, which must hold no secret; *code* overrides the class's own."""
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        """Return the message with its code in front."""
+        return f"[{self.code}] {self.args[0]}"
+
+    @property
+    def url(self) -> str:
+        """The documentation page of this error's code."""
+        return f"{DOCS_URL}/errors.html#{self.code.lower()}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the message and code only."""
+        return _rebuild, (type(self), self.args[0], self.code)
+
+
+class ConfigurationError(SafeTwilioError):
+    """The configuration has *problems*; all of them are listed, none with its value."""
+
+    prefix: ClassVar[str] = "ST"
+    problems: tuple[Problem, ...]
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        """Report *problems*, of which at least one is a fault."""
+        super().__init__(render(problems), code=(faults(problems) or problems)[0].code)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        """Return the whole report; its first line stands alone."""
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the problems, which hold no secret."""
+        return type(self), (self.problems,)
+
+
+class MissingCredentials(ConfigurationError):
+    """Something needed is nowhere to be found (ST1xx)."""
+
+    prefix = "ST1"
+
+
+class InvalidCredentials(ConfigurationError):
+    """Something is there, but it cannot be right (ST2xx)."""
+
+    prefix = "ST2"
+
+
+class BackendError(ConfigurationError):
+    """A backend that was named could not give what it should (ST3xx)."""
+
+    prefix = "ST3"
+
+
+class BackendUnavailable(BackendError):
+    """The backend did not answer, or not in time (ST3xx)."""
+
+
+class BackendDenied(BackendError):
+    """The backend answered that this process may not read the secret (ST3xx)."""
+
+
+class MasterTokenInUse(ConfigurationError):
+    """The master Auth Token (or a Main key) stands where a scoped key belongs (ST5xx)."""
+
+    prefix = "ST5"
+
+
+class MissingExtra(ConfigurationError, ImportError):
+    """An optional library is not installed (ST901); the message names the pip command."""
+
+    prefix = "ST9"
+
+
+class RedactionError(SafeTwilioError):
+    """Redaction could not be installed, or was given something it cannot hide (ST7xx)."""
+
+    code = "ST700"
+
+
+class RefusedBeforeSending(SafeTwilioError):
+    """The request was stopped on this side; nothing was sent (ST8xx)."""
+
+    code = "ST800"
+
+
+class AccountOperationError(SafeTwilioError):
+    """An operation on the Twilio account did not succeed (ST6xx)."""
+
+    code = "ST600"
+
+
+class UsageError(SafeTwilioError):
+    """A call came at the wrong time or in the wrong form (ST9xx)."""
+
+    code = "ST900"
+
+
+def configuration_error(problems: Sequence[Problem]) -> ConfigurationError:
+    """Return the most telling subclass for *problems*: that of the first fault's code.
+
+    Problems of one kind give that kind's class; a mixture gives the class of the first fault, so
+    that ``except MissingCredentials`` never hides an Auth Token that lies about (ST5xx wins).
+    """
+    codes = [p.code for p in faults(problems)]
+    leading = next((c for c in codes if c.startswith("ST5")), codes[0] if codes else "ST")
+    for kind in (MissingCredentials, InvalidCredentials, BackendError, MasterTokenInUse):
+        if leading.startswith(kind.prefix):
+            return kind(problems)
+    return ConfigurationError(problems)
+
+
+def _rebuild(kind: type[SafeTwilioError], message: str, code: str) -> SafeTwilioError:
+    return kind(message, code=code)

@@ -1,0 +1,124 @@
+"""What went wrong, as values: frozen problems with a code, the places looked at, and the fix.
+
+Floor 0. A problem never holds a secret: only names, places, lengths and public two-letter prefixes.
+The same value is printed at boot, by ``safetwilio doctor`` and as JSON.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+DOCS_URL = "https://safetwilio.readthedocs.io/en/stable"
+_WIDTH = 92
+
+Severity = Literal["fault", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One place that was looked at: the *place* (``env``), the *name* in it, and the *outcome*."""
+
+    place: str
+    name: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: its stable *code*, a one-sentence *summary*, and the *fix*.
+
+    *found_in* says where the bad value is (never the value), *looked_in* where a missing one was
+    sought. A problem of severity ``"warning"`` does not stop the boot.
+    """
+
+    code: str
+    summary: str
+    fix: str
+    found_in: tuple[str, ...] = ()
+    looked_in: tuple[Attempt, ...] = ()
+    severity: Severity = "fault"
+
+    @property
+    def url(self) -> str:
+        """The documentation page of this problem's code."""
+        return f"{DOCS_URL}/errors.html#{self.code.lower()}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the problem as plain JSON types, for ``safetwilio doctor --json``."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "summary": self.summary,
+            "found_in": list(self.found_in),
+            "looked_in": [
+                {"place": a.place, "name": a.name, "outcome": a.outcome} for a in self.looked_in
+            ],
+            "fix": self.fix,
+            "url": self.url,
+        }
+
+
+def faults(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return those of *problems* that stop the boot."""
+    return tuple(p for p in problems if p.severity == "fault")
+
+
+def headline(problems: Sequence[Problem]) -> str:
+    """Return the first line of a report, which stands alone in a log or as an issue's title."""
+    if not problems:
+        return "safetwilio found no problem with the Twilio configuration."
+    count = len(problems)
+    verb = "cannot start" if faults(problems) else "can start"
+    codes = ", ".join(dict.fromkeys(p.code for p in problems))
+    return (
+        f"safetwilio {verb}: {count} problem{'s' if count > 1 else ''} "
+        f"with the Twilio configuration ({codes})."
+    )
+
+
+def render(problems: Sequence[Problem]) -> str:
+    """Return the whole report of *problems*: headline, each problem, where to read on."""
+    if not problems:
+        return headline(problems)
+    parts = [headline(problems), *(render_one(p) for p in problems), _footer(problems[0])]
+    return "\n\n".join(parts)
+
+
+def render_one(problem: Problem) -> str:
+    """Return one problem as indented text, without values."""
+    label = problem.code if problem.severity == "fault" else f"{problem.code} warning"
+    lines = _wrap(f"[{label}] {problem.summary}", first="", rest="  ")
+    if problem.found_in:
+        label = "  Found in: "
+        lines.append(label + ("\n" + " " * len(label)).join(problem.found_in))
+    if problem.looked_in:
+        place = max(len(a.place) for a in problem.looked_in)
+        name = max(len(a.name) for a in problem.looked_in)
+        lines.append("  Looked in:")
+        lines += [
+            f"    {a.place:<{place}}  {a.name:<{name}}  {a.outcome}".rstrip()
+            for a in problem.looked_in
+        ]
+    for number, paragraph in enumerate(problem.fix.splitlines()):
+        lines += _wrap(paragraph, first="       " if number else "  Fix: ", rest="       ")
+    return "\n".join(lines)
+
+
+def _wrap(text: str, *, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _footer(first: Problem) -> str:
+    return f"Docs: {first.url}\nCheck without starting the app: safetwilio doctor"

@@ -1,0 +1,117 @@
+"""What Twilio identifiers and secrets look like.
+
+Floor 0: this module knows nothing but strings.
+Sources: SID and secret formats from Twilio's OpenAPI descriptions (``^[A-Z]{2}[0-9a-fA-F]{32}$``);
+the Auth Token is 32 lowercase hex digits; API key secrets are 32 base62 characters, a form Twilio
+never promised, so a secret of another length is accepted from 20 to 64 characters.
+"""
+
+from __future__ import annotations
+
+import re
+
+SID_LENGTH = 34
+AUTH_TOKEN_LENGTH = 32
+SECRET_LENGTHS = range(20, 65)
+
+ACCOUNT_PREFIX = "AC"
+KEY_PREFIX = "SK"
+
+# SIDs of this range exist only in the emulator: no real account or key has them.
+EMULATOR_MARK = "5afe0000"
+EMULATOR_ACCOUNT_PREFIX = ACCOUNT_PREFIX + EMULATOR_MARK
+EMULATOR_KEY_PREFIX = KEY_PREFIX + EMULATOR_MARK
+
+_SID = re.compile(r"[A-Z]{2}[0-9a-fA-F]{32}")
+_SID_LIKE = re.compile(r"[A-Z]{2}[0-9a-fA-F]+")
+_AUTH_TOKEN = re.compile(r"[0-9a-f]{32}")
+_SECRET = re.compile(r"[0-9A-Za-z]+")
+_REGION_OR_EDGE = re.compile(r"[a-z0-9-]{1,40}")
+_PLACEHOLDER_WORDS = re.compile(
+    r"(?i)your[_\- ]|[_\- ]here\b|change[_\- ]?me|replace[_\- ]?me|placeholder|example|dummy|"
+    r"\b(?:todo|fixme|none|null|undefined|test|secret|password)\b|"
+    r"^[<\[{(].*[>\]})]$|\*{3,}|\.{3}|…|x{6,}"
+)
+_MINIMUM_DISTINCT = 6
+_LONGEST_PERIOD = 10
+_LONGEST_RUN = 10
+
+
+def is_sid(value: str, prefix: str) -> bool:
+    """Return whether *value* is a whole SID that starts with *prefix*."""
+    return value.startswith(prefix) and _SID.fullmatch(value) is not None
+
+
+def is_auth_token(value: str) -> bool:
+    """Return whether *value* has the form of a master Auth Token (32 lowercase hex digits).
+
+    A base62 API key secret has this form by chance once in 10^19.
+    """
+    return _AUTH_TOKEN.fullmatch(value) is not None
+
+
+def is_key_secret(value: str) -> bool:
+    """Return whether *value* may be an API key secret: base62 of 20 to 64 characters."""
+    return len(value) in SECRET_LENGTHS and _SECRET.fullmatch(value) is not None
+
+
+def is_region_or_edge(value: str) -> bool:
+    """Return whether *value* may be put into a Twilio host name as region or edge."""
+    return _REGION_OR_EDGE.fullmatch(value) is not None
+
+
+def is_emulated(sid: str) -> bool:
+    """Return whether *sid* belongs to the emulator's range ``AC5afe0000…``/``SK5afe0000…``."""
+    return sid.startswith((EMULATOR_ACCOUNT_PREFIX, EMULATOR_KEY_PREFIX))
+
+
+def is_placeholder(value: str) -> bool:
+    """Return whether *value* is a stand-in from a template or a documentation page.
+
+    Words such as ``your_auth_token``, ``ACxxxxxxxx…``, one character or a short group repeated,
+    and counting runs such as ``0123456789abcdef0123…`` are placeholders.
+    The chance that a random 32-digit hex value is taken for one is below 10^-8.
+    """
+    if not value:
+        return False
+    if _PLACEHOLDER_WORDS.search(value):
+        return True
+    body = value[2:] if value[:2] in {ACCOUNT_PREFIX, KEY_PREFIX} else value
+    if is_emulated(value):  # the emulator's range has zeros by design
+        body = value[2 + len(EMULATOR_MARK) :]
+    if len(body) < AUTH_TOKEN_LENGTH // 2:
+        return False
+    return (
+        len(set(body.lower())) < _MINIMUM_DISTINCT or _is_periodic(body.lower()) or _counts(body.lower())
+    )
+
+
+def public_prefix(value: str) -> str | None:
+    """Return the two letters of *value* that are no secret (``AC``, ``SK``, …), or ``None``."""
+    return value[:2] if _SID_LIKE.fullmatch(value) else None
+
+
+def _is_periodic(text: str) -> bool:
+    return any(
+        text == (text[:period] * (len(text) // period + 1))[: len(text)]
+        for period in range(1, _LONGEST_PERIOD + 1)
+    )
+
+
+def _counts(text: str) -> bool:
+    """Return whether *text* holds a run such as ``0123456789`` or ``abcdefghij``, also descending."""
+    for step in (1, -1):
+        run = 1
+        for before, after in zip(text, text[1:], strict=False):
+            run = run + 1 if _follows(before, after, step) else 1
+            if run >= _LONGEST_RUN:
+                return True
+    return False
+
+
+def _follows(before: str, after: str, step: int) -> bool:
+    if before.isdigit() and after.isalpha():  # 9 → a, as in counting hex
+        return step == 1 and before == "9" and after == "a"
+    if before == "f" and after == "0":
+        return step == 1
+    return ord(after) - ord(before) == step
