@@ -1,1 +1,64 @@
-"""The safe way to hold Twilio credentials."""
+"""safetwilio: the safe way to hold Twilio credentials.
+
+::
+
+    from safetwilio import client
+
+    client.messages.create(to="+15550100", from_="+15550101", body="hello")
+
+The import loads an API key from the environment, a ``.env`` file or a named backend, checks it,
+hides it from logs and Sentry, and gives a real Twilio client, or stops with a report that says what
+is wrong. Nothing else is imported before one of these names is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0.dev0"
+
+# "client" is not listed: a star import or a documentation tool must not boot.
+__all__ = [
+    "TwilioSettings",
+    "boot",
+    "break_glass",
+    "configure",
+    "get_client",
+    "health",
+    "redact",
+    "reset",
+]
+
+if TYPE_CHECKING:  # a visible __getattr__ would make misspelt names pass
+    from safetwilio import redaction as redact
+    from safetwilio._boot import boot, configure, health, reset
+    from safetwilio._proxy import get_client
+    from safetwilio.clients.rest import TwilioClient
+    from safetwilio.policy import break_glass
+    from safetwilio.settings import TwilioSettings
+
+    client: TwilioClient
+else:
+    _HOMES = {
+        "TwilioSettings": "safetwilio.settings",
+        "boot": "safetwilio._boot",
+        "break_glass": "safetwilio.policy",
+        "configure": "safetwilio._boot",
+        "get_client": "safetwilio._proxy",
+        "health": "safetwilio._boot",
+        "reset": "safetwilio._boot",
+    }
+
+    def __getattr__(name):  # noqa: ANN001, ANN202 - hidden from type checkers, see above
+        from importlib import import_module
+
+        if name == "client":
+            return import_module("safetwilio._proxy").default_client()
+        if name == "redact":
+            return import_module("safetwilio.redaction")
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module 'safetwilio' has no attribute {name!r}")
+
+    def __dir__():  # noqa: ANN202
+        return sorted({*globals(), *__all__} - {"annotations", "TYPE_CHECKING"})

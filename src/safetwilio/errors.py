@@ -3,7 +3,7 @@
 ::
 
     SafeTwilioError
-    ├── ConfigurationError            ST1xx–ST5xx, carries .problems
+    ├── ConfigurationError            ST1xx to ST5xx, carries .problems
     │   ├── MissingCredentials        ST1xx
     │   ├── InvalidCredentials        ST2xx
     │   ├── BackendError              ST3xx

@@ -9,6 +9,7 @@ never promised, so a secret of another length is accepted from 20 to 64 characte
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 SID_LENGTH = 34
 AUTH_TOKEN_LENGTH = 32
@@ -82,7 +83,9 @@ def is_placeholder(value: str) -> bool:
     if len(body) < AUTH_TOKEN_LENGTH // 2:
         return False
     return (
-        len(set(body.lower())) < _MINIMUM_DISTINCT or _is_periodic(body.lower()) or _counts(body.lower())
+        len(set(body.lower())) < _MINIMUM_DISTINCT
+        or _is_periodic(body.lower())
+        or _counts(body.lower())
     )
 
 
@@ -99,10 +102,10 @@ def _is_periodic(text: str) -> bool:
 
 
 def _counts(text: str) -> bool:
-    """Return whether *text* holds a run such as ``0123456789`` or ``abcdefghij``, also descending."""
+    """Return whether *text* holds a run such as ``0123456789`` or ``abcdefghij``, or reversed."""
     for step in (1, -1):
         run = 1
-        for before, after in zip(text, text[1:], strict=False):
+        for before, after in pairwise(text):
             run = run + 1 if _follows(before, after, step) else 1
             if run >= _LONGEST_RUN:
                 return True

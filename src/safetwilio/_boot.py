@@ -1,0 +1,244 @@
+"""The state of this process: the street is walked once for each account, and the result kept.
+
+Everything here is guarded by one lock and made anew in a forked child only where it must be: the
+snapshots and settings are immutable and stay valid, connections are the transport's affair.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from safetwilio.clients.rest import TwilioClient
+from safetwilio.credentials import mask
+from safetwilio.errors import InvalidCredentials, MasterTokenInUse, UsageError
+from safetwilio.policy import broken_glass
+from safetwilio.problems import Problem, render_one
+from safetwilio.redaction import health as redaction_health
+from safetwilio.redaction import install as install_redaction
+from safetwilio.settings import TwilioSettings, require_account_name
+from safetwilio.store import CredentialStore
+
+if TYPE_CHECKING:
+    from safetwilio.credentials import KeyType
+    from safetwilio.redaction import SinkHealth
+
+_log = logging.getLogger("safetwilio")
+
+DEFAULT = "default"
+SWITCH = "SAFETWILIO_BOOT"
+Requirement = Literal["restricted"]
+
+
+class AccountHealth(NamedTuple):
+    """One booted account: *name*, fingerprints, where the key is from, *age* in seconds."""
+
+    name: str
+    account: str
+    key: str
+    source: str
+    version: str | None
+    age: float
+    key_type: KeyType | None
+    warnings: tuple[Problem, ...]
+
+
+class Health(NamedTuple):
+    """The state of this process, for readiness endpoints; it holds no secret."""
+
+    booted: bool
+    accounts: tuple[AccountHealth, ...]
+    sinks: tuple[SinkHealth, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether credentials are loaded and no redaction sink has failed or fallen back."""
+        return self.booted and not any(s.state in {"failed", "fallback"} for s in self.sinks)
+
+
+class _Account(NamedTuple):
+    settings: TwilioSettings
+    store: CredentialStore
+    client: TwilioClient
+
+
+_lock = threading.RLock()
+_configured: dict[str, TwilioSettings] = {}
+_accounts: dict[str, _Account] = {}
+_proven: dict[str, KeyType | None] = {}
+
+
+def configure(settings: TwilioSettings, *, account: str | None = None) -> None:
+    """Use *settings* for *account* (default: the default account) when the process boots.
+
+    Raises :class:`UsageError` (ST903) once that account has booted.
+    """
+    name = _name(account)
+    with _lock:
+        if name in _accounts:
+            raise UsageError(
+                "configure() came after the boot; call it before the first use of the client, or "
+                "reset() first (in tests).",
+                code="ST903",
+            )
+        _configured[name] = settings
+
+
+def boot(*, verify: bool = False, require: Requirement | None = None) -> Health:
+    """Load and check the credentials of the default account, once; install redaction.
+
+    With *verify* Twilio is asked whether the key is alive (ST320, ST321) and of what kind it is;
+    a Main key is refused (ST503). ``require="restricted"`` insists on a Restricted key (ST504),
+    asking Twilio if the document does not say. Raises
+    :class:`safetwilio.errors.ConfigurationError` (ST1xx to ST5xx) with every problem at once.
+    With ``SAFETWILIO_BOOT=off`` nothing is loaded.
+    """
+    if is_switched_off():
+        return health()
+    account = get_account(None)
+    if verify or (require and account.settings.key_type is None):
+        _prove(DEFAULT, account)
+    if require == "restricted":
+        _require_restricted(account)
+    return health()
+
+
+def get_account(account: str | None) -> _Account:
+    """Return the booted *account*, walking the street for it if nobody has yet."""
+    name = _name(account)
+    known = _accounts.get(name)
+    if known is not None:
+        return known
+    with _lock:
+        known = _accounts.get(name)
+        if known is None:
+            known = _accounts[name] = _walk(name)
+        return known
+
+
+def health() -> Health:
+    """Return what is loaded, from where and how old, and how redaction is doing."""
+    now = time.time()
+    with _lock:
+        accounts = tuple(
+            _account_health(name, account, now) for name, account in sorted(_accounts.items())
+        )
+    return Health(bool(accounts), accounts, redaction_health())
+
+
+def reset() -> None:
+    """Forget settings, keys and clients, so that the next use boots anew; for tests.
+
+    Redaction stays installed and goes on masking what was loaded.
+    """
+    with _lock:
+        _configured.clear()
+        _accounts.clear()
+        _proven.clear()
+
+
+def is_switched_off() -> bool:
+    """Return whether ``SAFETWILIO_BOOT=off`` keeps imports from booting (image builds)."""
+    return os.environ.get(SWITCH, "").strip().lower() in {"off", "0", "false", "no"}
+
+
+def _name(account: str | None) -> str:
+    return DEFAULT if account is None else require_account_name(account)
+
+
+def _walk(name: str) -> _Account:
+    if is_switched_off():
+        raise UsageError(
+            f"{SWITCH}=off: the Twilio client was used in a process that must not boot, such as "
+            "an image build. Unset the variable where the program runs.",
+            code="ST904",
+        )
+    install_redaction()
+    account = None if name == DEFAULT else name
+    settings = _configured.get(name) or TwilioSettings(_account=account)
+    for warning in settings.warnings:
+        _log.warning("%s", render_one(warning))
+    store = CredentialStore(settings.credentials())
+    client = TwilioClient.from_store(store.current, region=settings.region, edge=settings.edge)
+    key = store.current()
+    _log.info(
+        "Twilio credentials loaded: key %s of account %s from %s",
+        mask("key", key.sid),
+        mask("account", key.account_sid),
+        key.origin,
+    )
+    return _Account(settings, store, client)
+
+
+def _prove(name: str, account: _Account) -> None:
+    from safetwilio.clients.probe import prove
+
+    proof = prove(
+        account.client, account.store.current(), validation_url=account.settings.validation_url
+    )
+    _proven[name] = proof.kind
+    if proof.kind == "main" and broken_glass() is None:
+        _forget(name)
+        raise MasterTokenInUse(
+            [
+                Problem(
+                    code="ST503",
+                    summary="The API key is a Main key, which opens the whole account.",
+                    found_in=(f"loaded from {account.store.current().origin}; Twilio says so",),
+                    fix="Use a Standard or Restricted key: safetwilio init",
+                )
+            ]
+        )
+
+
+def _require_restricted(account: _Account) -> None:
+    kind = account.settings.key_type or _proven.get(DEFAULT)
+    if kind == "restricted":
+        return
+    _forget(DEFAULT)
+    raise InvalidCredentials(
+        [
+            Problem(
+                code="ST504",
+                summary="The API key is not a Restricted key, and this program insists on one.",
+                found_in=(
+                    f"loaded from {account.store.current().origin} (kind: {kind or 'unknown'})",
+                ),
+                fix="Make a Restricted key with just the permissions this program needs, in the "
+                "Console or through the API, and put it there.",
+            )
+        ]
+    )
+
+
+def _forget(name: str) -> None:
+    """Drop the account *name*: a key refused after loading must not serve the next import."""
+    with _lock:
+        _accounts.pop(name, None)
+
+
+def _account_health(name: str, account: _Account, now: float) -> AccountHealth:
+    key = account.store.current()
+    return AccountHealth(
+        name=name,
+        account=mask("account", key.account_sid),
+        key=mask("key", key.sid),
+        source=key.source,
+        version=key.version,
+        age=max(0.0, now - account.store.loaded_at),
+        key_type=key.key_type or _proven.get(name),
+        warnings=account.settings.warnings,
+    )
+
+
+def _after_fork() -> None:
+    """Give the child a lock of its own: the parent's may be held by a thread that is not here."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,136 @@
+"""API keys: make, list, delete (``/2010-04-01/Accounts/{Sid}/Keys.json``).
+
+These need a Main key or the master Auth Token; a Standard key gets 401. A creation is sent once:
+the transport repeats only what Twilio did not process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import SecretStr
+from twilio.base.exceptions import TwilioException, TwilioRestException
+
+from safetwilio.clients.errors import TransportError
+from safetwilio.errors import AccountOperationError
+from safetwilio.redaction.engine import redact
+from safetwilio.redaction.registry import register
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from safetwilio.clients.rest import TwilioClient
+
+LONGEST_NAME = 64
+_AUTHENTICATE = 20003
+_TEST_CREDENTIALS = 20008
+_NOT_FOUND = 404
+
+
+class NewKey(NamedTuple):
+    """A key just made; its *secret* is shown by Twilio this once."""
+
+    sid: str
+    name: str
+    secret: SecretStr
+
+
+class KeySummary(NamedTuple):
+    """A key as Twilio lists it; there is no secret and no last use."""
+
+    sid: str
+    name: str
+    created: dt.datetime | None
+
+
+def create_key(client: TwilioClient, name: str) -> NewKey:
+    """Return a new Standard key called *name* (at most 64 characters) on *client*'s account.
+
+    Raises :class:`AccountOperationError` (ST610 refused, ST611 test credentials, ST612 anything
+    else, ST613 when no answer came and the key may exist).
+    """
+    failure: AccountOperationError
+    try:
+        made = client.new_keys.create(friendly_name=name)
+        register(str(made.secret), "secret")
+        return NewKey(str(made.sid), str(made.friendly_name), SecretStr(str(made.secret)))
+    except TransportError as error:
+        failure = _unanswered(error, name)
+    except TwilioException as error:
+        failure = _refused("make an API key", error)
+    raise failure
+
+
+def list_keys(client: TwilioClient) -> tuple[KeySummary, ...]:
+    """Return the keys of *client*'s account.
+
+    Raises :class:`AccountOperationError` (ST610, ST611, ST612).
+    """
+    failure: AccountOperationError
+    try:
+        return tuple(
+            KeySummary(str(key.sid), str(key.friendly_name or ""), key.date_created)
+            for key in client.keys.list()
+        )
+    except TwilioException as error:
+        failure = _refused("list the API keys", error)
+    raise failure
+
+
+def delete_key(client: TwilioClient, sid: str) -> None:
+    """Delete the key *sid*; one that is gone already is fine.
+
+    Raises :class:`AccountOperationError` (ST610, ST611, ST612).
+    """
+    failure: AccountOperationError
+    try:
+        client.keys(sid).delete()
+    except TwilioException as error:
+        if getattr(error, "status", None) == _NOT_FOUND:
+            return
+        failure = _refused("delete the API key", error)
+    else:
+        return
+    raise failure
+
+
+def _refused(what: str, error: TwilioException) -> AccountOperationError:
+    code = error.code if isinstance(error, TwilioRestException) else _code_of_page(error)
+    if isinstance(error, TransportError):
+        return AccountOperationError(f"Could not {what}: {error.args[0]}", code="ST612")
+    if code == _AUTHENTICATE:
+        return AccountOperationError(
+            f"Twilio refused to {what}: the Account SID and Auth Token do not fit together, the "
+            "token was rotated, or the account is suspended. Copy both again from "
+            "https://console.twilio.com.",
+            code="ST610",
+        )
+    if code == _TEST_CREDENTIALS:
+        return AccountOperationError(
+            f"Twilio refused to {what}: these are test credentials. Use the live Account SID and "
+            "Auth Token, further up on the same page of the Console.",
+            code="ST611",
+        )
+    return AccountOperationError(f"Twilio refused to {what}: {redact(str(error))}", code="ST612")
+
+
+def _code_of_page(error: TwilioException) -> object:
+    """Return Twilio's code from a failed ``.list()``, which keeps it in the answer only."""
+    import json
+
+    try:
+        return json.loads(error.args[1].text).get("code")
+    except IndexError:
+        return None
+    except (AttributeError, ValueError):
+        return None
+
+
+def _unanswered(error: TransportError, name: str) -> AccountOperationError:
+    if not error.sent:
+        return AccountOperationError(f"Could not make an API key: {error.args[0]}", code="ST612")
+    return AccountOperationError(
+        f"No answer came while making an API key; it may exist. Look for a key called {name} in "
+        "the Console and delete it, then try again.",
+        code="ST613",
+    )

@@ -1,0 +1,1 @@
+"""Places secrets come from: one file each, behind :mod:`safetwilio.backends.interface`."""

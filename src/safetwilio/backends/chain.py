@@ -1,0 +1,45 @@
+"""The chain: backends tried in order; only *absent* goes on, *broken* stops and says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from safetwilio.backends.interface import Absent, Found, Record
+from safetwilio.backends.locate import open_backend
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from safetwilio.backends.locate import Reference
+
+
+def load(references: Sequence[Reference], account: str | None) -> Found | Absent:
+    """Return the first record that *references* hold for *account*, or every attempt made.
+
+    Warnings and sightings of the master Auth Token from the backends passed over are kept.
+    Raises what a broken backend raises (:class:`safetwilio.errors.BackendError`, ST3xx).
+    """
+    passed: list[Absent] = []
+    for reference in references:
+        answer = open_backend(reference).load(account)
+        if isinstance(answer, Found):
+            return Found(_with_sightings(answer.record, passed))
+        passed.append(answer)
+    return Absent(
+        attempts=tuple(attempt for absent in passed for attempt in absent.attempts),
+        token_places=tuple(place for absent in passed for place in absent.token_places),
+        problems=tuple(problem for absent in passed for problem in absent.problems),
+    )
+
+
+def _with_sightings(record: Record, passed: Sequence[Absent]) -> Record:
+    return Record(
+        source=record.source,
+        fields=record.fields,
+        version=record.version,
+        problems=(*(p for absent in passed for p in absent.problems), *record.problems),
+        token_places=(
+            *(place for absent in passed for place in absent.token_places),
+            *record.token_places,
+        ),
+    )

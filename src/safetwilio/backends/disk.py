@@ -1,0 +1,185 @@
+"""Reading and writing small secret files: bounded, atomic, private."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from safetwilio.errors import BackendDenied, BackendError
+from safetwilio.problems import Problem
+
+_LARGEST = 256 * 1024
+# Orchestrators mount secrets readable inside the container on purpose.
+_MOUNTED = ("/run/secrets", "/var/run/secrets", "/mnt/secrets-store")
+
+
+def read_bytes(path: Path, place: str) -> tuple[bytes, tuple[Problem, ...]] | None:
+    """Return the content of *path* and warnings about it, or ``None`` when it does not exist.
+
+    *place* names it in messages. At most 256 KiB are read. Raises
+    :class:`safetwilio.errors.BackendDenied` (ST303) when it may not be read, and
+    :class:`safetwilio.errors.BackendError` (ST308) when it is no small regular file.
+    """
+    failure: OSError | None = None
+    try:
+        # O_NONBLOCK: a FIFO in the secret's place must not hang the boot.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            status = os.fstat(handle)
+            regular = stat.S_ISREG(status.st_mode)
+            data = _read_all(handle) if regular else b""
+        finally:
+            os.close(handle)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        failure = error
+    if failure is not None:
+        if failure.errno == errno.ENOTDIR:
+            return None
+        raise _unreadable(place, failure)
+    if not regular or len(data) > _LARGEST:
+        raise _unusable(place, regular=regular)
+    return data, _permission_warning(path, place, status.st_mode)
+
+
+def read_text(path: Path, place: str) -> tuple[str, tuple[Problem, ...]] | None:
+    """Return the text of *path* and warnings, or ``None``; as :func:`read_bytes`.
+
+    A file that is not UTF-8 raises :class:`safetwilio.errors.BackendError` (ST308).
+    """
+    answer = read_bytes(path, place)
+    if answer is None:
+        return None
+    data, problems = answer
+    text = _decoded(data)
+    if text is None:
+        raise BackendError(
+            [
+                Problem(
+                    code="ST308",
+                    summary="A secret file is not UTF-8 text.",
+                    found_in=(place,),
+                    fix="Save the file as UTF-8. Windows PowerShell's > writes UTF-16; use "
+                    "Set-Content -Encoding utf8.",
+                )
+            ]
+        )
+    return text, problems
+
+
+def read_secret_file(path: str, place: str) -> tuple[str, tuple[Problem, ...]]:
+    """Return the text of the file that a ``…_FILE`` variable at *place* names.
+
+    Raises :class:`safetwilio.errors.BackendError` (ST305) when it is missing: the variable says
+    that the secret is there.
+    """
+    answer = read_text(Path(path), f"the file named by {place}")
+    if answer is None:
+        raise BackendError(
+            [
+                Problem(
+                    code="ST305",
+                    summary="A file that should hold a secret does not exist.",
+                    found_in=(f"the file named by {place}",),
+                    fix="Correct the path, mount the file, or remove the variable.",
+                )
+            ]
+        )
+    return answer
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replace *path* by *data* in one step, mode 0600; after a crash it is the old or the new.
+
+    A symbolic link is followed, so that the file it names is replaced and the link stays.
+    """
+    target = Path(os.path.realpath(path))
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # mode 0600
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+    _sync_directory(target.parent)
+
+
+def _read_all(handle: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while size <= _LARGEST and (chunk := os.read(handle, 65536)):
+        chunks.append(chunk)
+        size += len(chunk)
+    return b"".join(chunks)
+
+
+def _decoded(data: bytes) -> str | None:
+    if b"\0" in data:  # UTF-16 without a mark would decode as nonsense
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _permission_warning(path: Path, place: str, mode: int) -> tuple[Problem, ...]:
+    others = mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if os.name != "posix" or not others or str(path.absolute()).startswith(_MOUNTED):
+        return ()
+    return (
+        Problem(
+            code="ST306",
+            summary="Other users of this machine may read a secret file.",
+            found_in=(f"{place} (mode {stat.S_IMODE(mode):04o})",),
+            fix=f"Run: chmod 600 {path}",
+            severity="warning",
+        ),
+    )
+
+
+def _unreadable(place: str, failure: OSError) -> BackendError:
+    reason = os.strerror(failure.errno) if failure.errno else type(failure).__name__
+    kind = BackendDenied if failure.errno in {errno.EACCES, errno.EPERM} else BackendError
+    return kind(
+        [
+            Problem(
+                code="ST303",
+                summary="A secret file cannot be read.",
+                found_in=(f"{place} ({reason})",),
+                fix="Give the user that runs this program read access to the file and to the "
+                "directories above it.",
+            )
+        ]
+    )
+
+
+def _unusable(place: str, *, regular: bool) -> BackendError:
+    what = f"larger than {_LARGEST // 1024} KiB" if regular else "not a regular file"
+    return BackendError(
+        [
+            Problem(
+                code="ST308",
+                summary=f"A secret file is {what}.",
+                found_in=(place,),
+                fix="Name the file that holds the secret and nothing else.",
+            )
+        ]
+    )

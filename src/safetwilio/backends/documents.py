@@ -1,0 +1,158 @@
+"""From the names found in a document to the record they mean.
+
+One table says which names mean which field; aliases and ``…_FILE`` twins are settled here, so that
+a backend only has to say what it found.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, NamedTuple
+
+from safetwilio.backends.disk import read_secret_file
+from safetwilio.backends.interface import Absent, Found, Record, Value, seal
+from safetwilio.problems import Attempt, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Field(NamedTuple):
+    """One field of a record: its *name*, environment *variables* and *keys* in a JSON document."""
+
+    name: str
+    variables: tuple[str, ...]
+    keys: tuple[str, ...]
+    secret: bool = False
+
+
+FIELDS = (
+    Field("account_sid", ("ACCOUNT_SID",), ("account_sid", "accountSid")),
+    Field(
+        "key_sid",
+        ("API_KEY", "API_KEY_SID"),
+        ("api_key", "api_key_sid", "apiKeySid", "adminKeySid"),
+    ),
+    Field(
+        "secret",
+        ("API_SECRET", "API_KEY_SECRET"),
+        ("api_secret", "api_key_secret", "apiKeySecret", "adminKeySecret"),
+        secret=True,
+    ),
+    Field("auth_token", ("AUTH_TOKEN",), ("auth_token", "authToken"), secret=True),
+    Field("region", ("REGION",), ("region",)),
+    Field("edge", ("EDGE",), ("edge",)),
+    Field("key_type", (), ("key_type", "keyType")),
+    Field("validation_url", (), ("validation_url", "validationUrl")),
+)
+# AWS's managed schema TwilioMainApiKey has names of its own for the pair.
+_MAIN_KEY_NAME = "adminKeySid"
+_PAIR = ("key_sid", "secret")
+_MAY_BE_BLANK = frozenset({"auth_token", "region", "edge", "key_type", "validation_url"})
+_BY_NAME = {field.name: field for field in FIELDS}
+
+
+def variable(field: str, account: str | None, position: int = 0) -> str:
+    """Return the environment name of *field* for *account*: ``TWILIO_[ACCOUNT_]API_KEY``."""
+    infix = f"{account.upper()}_" if account else ""
+    return f"TWILIO_{infix}{_BY_NAME[field].variables[position]}"
+
+
+def spellings(field: str, account: str | None) -> tuple[str, ...]:
+    """Return every environment name of *field*: the main one, aliases and ``…_FILE`` twins."""
+    names = [variable(field, account, n) for n in range(len(_BY_NAME[field].variables))]
+    return (*names, *(f"{name}_FILE" for name in names))
+
+
+def variables(account: str | None) -> frozenset[str]:
+    """Return every environment name that concerns *account*, with aliases and ``…_FILE`` twins."""
+    return frozenset(name for field in FIELDS for name in spellings(field.name, account))
+
+
+class Document:
+    """What one backend returned: a *texts* map of names to sealed values, of one *version*.
+
+    *source* is the reference as shown; *place* a short word for attempts (``env``, ``.env``);
+    *missing* the words for a name that is not there (``not set``).
+    """
+
+    def __init__(  # noqa: PLR0913 - a document has these parts
+        self,
+        source: str,
+        texts: Mapping[str, Value],
+        *,
+        place: str,
+        missing: str = "not set",
+        version: str | None = None,
+        problems: tuple[Problem, ...] = (),
+    ) -> None:
+        """Take what was found; nothing is read yet."""
+        self.source = source
+        self.place = place
+        self._texts = texts
+        self._missing = missing
+        self._version = version
+        self._problems = list(problems)
+
+    def answer(self, account: str | None) -> Found | Absent:
+        """Return what the document means for *account*: a record, or that it holds no key."""
+        fields = {field.name: value for field in FIELDS if (value := self._field(field, account))}
+        token = fields.pop("auth_token", None)
+        places = (token.place,) if token else ()
+        if not any(name in fields for name in _PAIR):
+            return Absent(self._attempts(account), places, tuple(self._problems))
+        if _MAIN_KEY_NAME in self._texts:
+            fields["key_type"] = seal("main", f"{self.place} {_MAIN_KEY_NAME}", secret=False)
+        return Found(Record(self.source, fields, self._version, tuple(self._problems), places))
+
+    def field(self, name: str, account: str | None) -> Value | None:
+        """Return one field alone: region, edge and account SID may come from the environment."""
+        return self._field(_BY_NAME[name], account)
+
+    def _attempts(self, account: str | None) -> tuple[Attempt, ...]:
+        return tuple(Attempt(self.place, variable(name, account), self._missing) for name in _PAIR)
+
+    def _field(self, field: Field, account: str | None) -> Value | None:
+        found = list(self._candidates(field, account))
+        filled = [value for value in found if value.reveal()]
+        if not filled:
+            return found[0] if found and field.name not in _MAY_BE_BLANK else None
+        first = filled[0]
+        for other in filled[1:]:
+            if not _same(first, other):
+                self._problems.append(_contradiction(field, first, other))
+                break
+        return first
+
+    def _candidates(self, field: Field, account: str | None) -> Iterator[Value]:
+        for position in range(len(field.variables)):
+            name = variable(field.name, account, position)
+            if (value := self._texts.get(name)) is not None:
+                yield value
+            if (path := self._texts.get(f"{name}_FILE")) is not None and path.reveal():
+                text, problems = read_secret_file(path.reveal(), path.place)
+                self._problems.extend(problems)
+                yield seal(text, f"the file named by {path.place}", secret=field.secret)
+        for key in field.keys:
+            if (value := self._texts.get(key)) is not None:
+                yield value
+
+
+def is_secret(name: str) -> bool:
+    """Return whether the document name *name* holds a secret (not one of the ``…_FILE`` paths)."""
+    return any(
+        field.secret and (name in field.keys or name.endswith(field.variables)) for field in FIELDS
+    )
+
+
+def _same(one: Value, other: Value) -> bool:
+    return hmac.compare_digest(one.reveal().encode(), other.reveal().encode())
+
+
+def _contradiction(field: Field, one: Value, other: Value) -> Problem:
+    return Problem(
+        code="ST211",
+        summary=f"The {field.name.replace('_', ' ')} is set twice, to different values.",
+        found_in=(one.place, other.place),
+        fix="Remove one of the two; nobody can tell which one is meant.",
+    )

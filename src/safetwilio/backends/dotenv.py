@@ -1,0 +1,166 @@
+"""``dotenv:.env``: that file only, no search in parent directories.
+
+Parsing and ``${…}`` expansion are python-dotenv's, which pydantic-settings brings along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+
+from safetwilio.backends.disk import read_text, write_private
+from safetwilio.backends.documents import Document, is_secret, spellings, variable, variables
+from safetwilio.backends.interface import Absent, seal
+from safetwilio.errors import BackendDenied, BackendError
+from safetwilio.problems import Attempt, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dotenv.parser import Binding
+    from pydantic import SecretStr
+
+    from safetwilio.backends.interface import Found, Value
+    from safetwilio.backends.locate import Reference
+
+DEFAULT_PATH = ".env"
+_VERSION_DIGITS = 12
+
+
+class DotenvBackend:
+    """Reads and writes one ``.env`` file."""
+
+    def __init__(self, reference: Reference) -> None:
+        """Take the file's path from *reference*, ``.env`` if it names none."""
+        self._reference = reference
+        self._path = Path(reference.location or DEFAULT_PATH)
+
+    def load(self, account: str | None) -> Found | Absent:
+        """Return the record in the file.
+
+        A line that cannot be read is a warning when the pair is whole without it, and raises
+        :class:`safetwilio.errors.BackendError` (ST304) when it may be what is missing.
+        """
+        answer = read_text(self._path, str(self._path))
+        if answer is None:
+            return Absent((Attempt("dotenv", str(self._path), "no such file"),))
+        text, warnings = answer
+        bindings = list(parse_stream(StringIO(text)))
+        document = Document(
+            str(self._reference),
+            self._texts(text, bindings, account),
+            place=str(self._path),
+            version=hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS],
+            problems=warnings,
+        )
+        found = document.answer(account)
+        broken = [binding.original.line for binding in bindings if binding.error]
+        return _with_syntax_errors(found, str(self._path), broken) if broken else found
+
+    def _texts(
+        self, text: str, bindings: Sequence[Binding], account: str | None
+    ) -> dict[str, Value]:
+        wanted = variables(account)
+        mine = [b for b in bindings if b.key in wanted and b.value is not None]
+        expanded: Mapping[str, str | None] = {}
+        if any("${" in (b.value or "") for b in mine):
+            expanded = dotenv_values(stream=StringIO(text))
+        return {
+            b.key: seal(
+                expanded.get(b.key) or b.value,
+                f"{self._path}, line {_key_line(b)}, {b.key}",
+                secret=is_secret(b.key),
+            )
+            for b in mine
+            if b.key is not None and b.value is not None
+        }
+
+    def require_writable(self) -> None:
+        """Raise :class:`safetwilio.errors.BackendDenied` (ST307) if the file cannot be replaced."""
+        directory = Path(os.path.realpath(self._path)).parent
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise BackendDenied([self._not_writable("the directory is missing or not writable")])
+        read_text(
+            self._path, str(self._path)
+        )  # an unreadable file raises here, before a key is made
+
+    def save(self, fields: Mapping[str, SecretStr], *, account: str | None) -> str:
+        """Put *fields* into the file, in one step and with mode 0600; other lines stay.
+
+        Earlier spellings of the same fields (aliases, ``…_FILE``) are taken out, because two
+        different values for one field would stop the next boot.
+        """
+        self.require_writable()
+        answer = read_text(self._path, str(self._path))
+        text = answer[0] if answer else ""
+        owner = {name: field for field in fields for name in spellings(field, account)}
+        lines: list[str] = []
+        written: set[str] = set()
+        for binding in parse_stream(StringIO(text)):
+            field = owner.get(binding.key or "")
+            if field is None:
+                lines.append(binding.original.string)
+            elif field not in written:
+                lines.append(_leading_lines(binding.original.string))
+                lines.append(_assignment(field, fields[field], account))
+                written.add(field)
+            else:
+                lines.append(_leading_lines(binding.original.string))
+        if lines and not lines[-1].endswith("\n"):
+            lines.append("\n")
+        lines += [_assignment(f, v, account) for f, v in fields.items() if f not in written]
+        failure: OSError | None = None
+        try:
+            write_private(self._path, "".join(lines).encode())
+        except OSError as error:
+            failure = error
+        if failure is not None:
+            raise BackendDenied([self._not_writable(os.strerror(failure.errno or 0))])
+        return str(self._path)
+
+    def _not_writable(self, reason: str) -> Problem:
+        return Problem(
+            code="ST307",
+            summary="The .env file cannot be written.",
+            found_in=(f"{self._path} ({reason})",),
+            fix="Make the directory writable for this user, or name another file.",
+        )
+
+
+def _assignment(field: str, value: SecretStr, account: str | None) -> str:
+    return f"{variable(field, account)}={value.get_secret_value()}\n"
+
+
+def _leading_lines(original: str) -> str:
+    """Return the blank lines and comments that the parser counts to the assignment after them."""
+    body = original.lstrip("\r\n")
+    return original[: len(original) - len(body)]
+
+
+def _key_line(binding: Binding) -> int:
+    string = binding.original.string
+    return binding.original.line + string[: len(string) - len(string.lstrip())].count("\n")
+
+
+def _with_syntax_errors(found: Found | Absent, path: str, lines: list[int]) -> Found | Absent:
+    from dataclasses import replace
+
+    numbers = ", ".join(map(str, lines))
+    whole = not isinstance(found, Absent) and {"key_sid", "secret"} <= set(found.record.fields)
+    problem = Problem(
+        code="ST304",
+        summary="The .env file has a line that cannot be read.",
+        found_in=(f"{path}, line {numbers}",),
+        fix="Write NAME=value there, with the name first and matching quotes around a value "
+        "that needs them, or make the line a comment with #.",
+        severity="warning" if whole else "fault",
+    )
+    if isinstance(found, Absent) or not whole:
+        raise BackendError([problem])
+    return replace(found, record=replace(found.record, problems=(*found.record.problems, problem)))

@@ -1,0 +1,71 @@
+"""``files:/run/secrets``: one file per name, as Docker, Kubernetes and systemd mount them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetwilio.backends.disk import read_text
+from safetwilio.backends.documents import Document, is_secret, variables
+from safetwilio.backends.interface import Absent, seal
+from safetwilio.errors import BackendError
+from safetwilio.problems import Attempt, Problem
+
+if TYPE_CHECKING:
+    from safetwilio.backends.interface import Found, Value
+    from safetwilio.backends.locate import Reference
+
+# Kubernetes swaps this link in one step when a secret changes; resolving it once gives one version.
+_KUBERNETES_LINK = "..data"
+
+
+class FilesBackend:
+    """Reads files called as the variables are, in upper or lower case."""
+
+    def __init__(self, reference: Reference) -> None:
+        """Take the directory from *reference*."""
+        if not reference.location:
+            raise BackendError(
+                [
+                    Problem(
+                        code="ST302",
+                        summary="The files backend needs a directory.",
+                        found_in=(f"the reference {reference}",),
+                        fix="Name it: files:/run/secrets",
+                    )
+                ]
+            )
+        self._reference = reference
+        self._directory = Path(reference.location)
+
+    def load(self, account: str | None) -> Found | Absent:
+        """Return the record in the directory, read from one version of it."""
+        if not self._directory.is_dir():
+            return Absent((Attempt("files", self._reference.location, "no such directory"),))
+        directory, version = self._one_version()
+        texts: dict[str, Value] = {}
+        problems: list[Problem] = []
+        for name in sorted(variables(account)):
+            for spelling in (name, name.lower()):
+                answer = read_text(directory / spelling, f"the file {self._directory / spelling}")
+                if answer is not None:
+                    texts[name] = seal(
+                        answer[0], f"the file {self._directory / spelling}", secret=is_secret(name)
+                    )
+                    problems += answer[1]
+                    break
+        return Document(
+            str(self._reference),
+            texts,
+            place=str(self._reference),
+            missing="no such file",
+            version=version,
+            problems=tuple(problems),
+        ).answer(account)
+
+    def _one_version(self) -> tuple[Path, str | None]:
+        link = self._directory / _KUBERNETES_LINK
+        if link.is_symlink():
+            resolved = link.resolve()
+            return resolved, resolved.name
+        return self._directory, None

@@ -1,0 +1,103 @@
+"""The contract of every backend: ``Found | Absent``, or an error.
+
+*Absent* means "not my place": the chain goes on to the next. An exception means "mine, but
+broken": the chain stops and the boot says so. Half a pair is broken, never absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from pydantic import SecretStr
+
+from safetwilio import shapes
+from safetwilio.redaction.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from safetwilio.problems import Attempt, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A text that was found, sealed, and the *place* it was found in (``env TWILIO_API_KEY``)."""
+
+    secret: SecretStr
+    place: str
+
+    def reveal(self) -> str:
+        """Return the text without the white space around it (a trailing newline is no fault)."""
+        return self.secret.get_secret_value().strip().strip("\ufeff")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one version of one document means.
+
+    *fields* maps ``account_sid``, ``key_sid``, ``secret``, ``region``, ``edge``, ``key_type`` and
+    ``validation_url`` to the values found; *source* is the reference as shown to people;
+    *problems* are contradictions and warnings met while reading.
+    """
+
+    source: str
+    fields: Mapping[str, Value]
+    version: str | None = None
+    problems: tuple[Problem, ...] = ()
+    token_places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The backend holds an API key, or a part of one."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The backend holds no part of an API key; *attempts* say where it looked.
+
+    *token_places* are where it met a master Auth Token; *problems* are warnings met on the way.
+    """
+
+    attempts: tuple[Attempt, ...]
+    token_places: tuple[str, ...] = field(default=())
+    problems: tuple[Problem, ...] = field(default=())
+
+
+class Backend(Protocol):
+    """A place secrets come from, made from one reference."""
+
+    def load(self, account: str | None) -> Found | Absent:
+        """Return the record of *account* (``None``: the default account), or ``Absent``.
+
+        Raises :class:`safetwilio.errors.BackendError` (ST3xx) when the place is there but broken.
+        """
+        ...  # pragma: no cover - a protocol has no body
+
+
+@runtime_checkable
+class WritableBackend(Protocol):
+    """A backend that can also keep a new key."""
+
+    def require_writable(self) -> None:
+        """Raise :class:`safetwilio.errors.BackendError` now rather than after a key was made."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def save(self, fields: Mapping[str, SecretStr], *, account: str | None) -> str:
+        """Keep *fields* (field name to text) for *account* and return where, in words.
+
+        Raises :class:`safetwilio.errors.BackendError` (ST3xx); what was there before is then
+        unchanged.
+        """
+        ...  # pragma: no cover - a protocol has no body
+
+
+def seal(text: str, place: str, *, secret: bool) -> Value:
+    """Return *text* sealed; a *secret* is known to redaction from this moment on."""
+    bare = text.strip().strip("\ufeff")
+    if secret and (shapes.is_key_secret(bare) or shapes.is_auth_token(bare)):
+        register(bare, "token" if shapes.is_auth_token(bare) else "secret")
+    return Value(SecretStr(text), place)

@@ -1,0 +1,161 @@
+"""References: how a backend is named, parsed, shown and opened.
+
+``scheme[:location][?option=value&…][#field]``, comma-separated, reserved characters
+percent-encoded. A reference is always shown without userinfo.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+from safetwilio.errors import BackendError
+from safetwilio.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from safetwilio.backends.interface import Backend
+
+BACKEND_VARIABLE = "SAFETWILIO_BACKEND"
+ENVIRONMENT_VARIABLE = "SAFETWILIO_ENV"
+ENTRY_POINTS = "safetwilio.backends"
+
+# One line for each backend shipped here; others come through the entry-point group.
+_SHIPPED = {
+    "env": "safetwilio.backends.env:EnvBackend",
+    "dotenv": "safetwilio.backends.dotenv:DotenvBackend",
+    "files": "safetwilio.backends.files:FilesBackend",
+}
+_DEFAULT = "env,dotenv:.env"
+_DEFAULT_IN_PRODUCTION = "env"
+_SCHEME = re.compile(r"[a-z][a-z0-9-]*")
+_USERINFO = re.compile(r"^(//)?[^/]*@")
+
+
+class Reference(NamedTuple):
+    """One parsed reference; *shown* is its text without userinfo, *location* is decoded."""
+
+    scheme: str
+    location: str
+    options: Mapping[str, str]
+    field: str | None
+    shown: str
+
+    def __str__(self) -> str:
+        """Return the reference as people may see it."""
+        return self.shown
+
+    def __repr__(self) -> str:
+        """Return the reference as people may see it: the location may hold userinfo."""
+        return self.shown
+
+
+def references(account: str | None, environment: Mapping[str, str]) -> tuple[Reference, ...]:
+    """Return the chain that *environment* names for *account*, or the default one.
+
+    ``SAFETWILIO_BACKEND`` (for a named account ``SAFETWILIO_BACKEND_NAME``) replaces the default
+    ``env,dotenv:.env``; with ``SAFETWILIO_ENV=production`` the default is ``env`` alone.
+    Raises :class:`safetwilio.errors.BackendError` (ST302) for a reference that cannot be read.
+    """
+    name = f"{BACKEND_VARIABLE}_{account.upper()}" if account else BACKEND_VARIABLE
+    text = environment.get(name, "").strip()
+    if text:
+        return parse(text, place=f"env {name}")
+    production = environment.get(ENVIRONMENT_VARIABLE, "").strip().lower() == "production"
+    return parse(_DEFAULT_IN_PRODUCTION if production else _DEFAULT, place="the default")
+
+
+def parse(text: str, *, place: str) -> tuple[Reference, ...]:
+    """Return the references of the comma-separated *text* that was found at *place*.
+
+    Raises :class:`safetwilio.errors.BackendError` (ST302).
+    """
+    return tuple(_parse_one(part.strip(), place) for part in text.split(","))
+
+
+def _parse_one(text: str, place: str) -> Reference:
+    rest, _, fragment = text.partition("#")
+    rest, _, query = rest.partition("?")
+    scheme, _, location = rest.partition(":")
+    if not _SCHEME.fullmatch(scheme):
+        raise BackendError(
+            [
+                Problem(
+                    code="ST302",
+                    summary="A backend reference cannot be read.",
+                    found_in=(place,),
+                    fix="Write scheme:location, several separated by commas, for example "
+                    "env,dotenv:.env or files:/run/secrets. A comma inside a location is %2C.",
+                )
+            ]
+        )
+    bare = _USERINFO.sub(r"\1", location)
+    return Reference(
+        scheme=scheme,
+        location=unquote(location),
+        options=dict(parse_qsl(query, keep_blank_values=True)),
+        field=unquote(fragment) or None,
+        shown=f"{scheme}:{bare}" if bare else scheme,
+    )
+
+
+def open_backend(reference: Reference) -> Backend:
+    """Return the backend that *reference* names; nothing is imported before that.
+
+    Raises :class:`safetwilio.errors.BackendError` (ST301 for an unknown scheme, ST310 for a
+    plug-in that does not load).
+    """
+    target = _SHIPPED.get(reference.scheme)
+    if target is not None:
+        module, _, name = target.partition(":")
+        factory: Callable[[Reference], Backend] = getattr(importlib.import_module(module), name)
+    else:
+        factory = _plugin(reference)
+    return factory(reference)
+
+
+def _plugin(reference: Reference) -> Callable[[Reference], Backend]:
+    from importlib.metadata import entry_points
+
+    found = entry_points(group=ENTRY_POINTS)
+    match = next((point for point in found if point.name == reference.scheme), None)
+    if match is None:
+        known = sorted({*_SHIPPED, *(point.name for point in found)})
+        raise BackendError(
+            [
+                Problem(
+                    code="ST301",
+                    summary=f'There is no backend called "{reference.scheme}".',
+                    found_in=(f"the reference {reference}",),
+                    fix=f"Use one of: {', '.join(known)}. Plug-ins are found through the "
+                    f"entry-point group {ENTRY_POINTS} once their package is installed.",
+                )
+            ]
+        )
+    reason = ""
+    try:
+        factory: Callable[[Reference], Backend] = match.load()
+    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+        reason = type(error).__name__
+    if reason:
+        raise BackendError(
+            [
+                Problem(
+                    code="ST310",
+                    summary=f'The backend plug-in "{reference.scheme}" does not load.',
+                    found_in=(f"{match.value} ({reason})",),
+                    fix="Import that module by hand to see why; install what it needs, or name "
+                    "another backend.",
+                )
+            ]
+        )
+    return factory
+
+
+def process_environment() -> Mapping[str, str]:
+    """Return the process environment; ``SAFETWILIO_*`` is never read from a file."""
+    return os.environ

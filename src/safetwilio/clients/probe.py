@@ -1,0 +1,95 @@
+"""Proof that a key is alive, and of what kind it is, by two harmless reads.
+
+Alive: one message is asked for (or the document's ``validationUrl``). 401 means dead; 70051 means
+a living key whose policy does not allow this. Kind: the account itself is asked for, which only a
+Main key may read, while a Standard key gets 401 and a Restricted one 70051.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safetwilio.clients.errors import TransportError
+from safetwilio.credentials import mask
+from safetwilio.errors import BackendUnavailable, InvalidCredentials
+from safetwilio.problems import Problem
+
+if TYPE_CHECKING:
+    from twilio.http.response import Response
+
+    from safetwilio.clients.rest import TwilioClient
+    from safetwilio.credentials import ApiKey, KeyType
+
+_BASE = "https://api.twilio.com/2010-04-01/Accounts"
+_OK = 200
+_UNAUTHENTICATED = 401
+_PERMISSION = 70051
+
+
+class KeyProof(NamedTuple):
+    """A key was accepted by Twilio; its *kind* is ``None`` if the answers did not tell."""
+
+    kind: KeyType | None
+
+
+def prove(client: TwilioClient, key: ApiKey, *, validation_url: str | None = None) -> KeyProof:
+    """Return proof that *key* works through *client*.
+
+    Raises :class:`InvalidCredentials` (ST320) if Twilio refuses it, and
+    :class:`BackendUnavailable` (ST321) if Twilio gave no usable answer.
+    """
+    url = validation_url or f"{_BASE}/{key.account_sid}/Messages.json"
+    alive = _get(client, url, {} if validation_url else {"PageSize": "1"})
+    code = _code(alive)
+    if alive.status_code == _UNAUTHENTICATED and code != _PERMISSION:
+        raise InvalidCredentials([_refused(key)])
+    if alive.status_code != _OK and code != _PERMISSION:
+        raise BackendUnavailable([_no_proof(f"HTTP {alive.status_code}, code {code}")])
+    if code == _PERMISSION:
+        return KeyProof("restricted")
+    account = _get(client, f"{_BASE}/{key.account_sid}.json", {})
+    if account.status_code == _OK:
+        return KeyProof("main")
+    if _code(account) == _PERMISSION:
+        return KeyProof("restricted")
+    return KeyProof("standard" if account.status_code == _UNAUTHENTICATED else None)
+
+
+def _get(client: TwilioClient, url: str, params: dict[str, Any]) -> Response:
+    reason = ""
+    try:
+        return client.request("GET", url, params=params)
+    except TransportError as error:
+        reason = str(error)
+    raise BackendUnavailable([_no_proof(reason)])
+
+
+def _code(answer: Response) -> object:
+    if answer.status_code == _OK:
+        return None
+    try:
+        payload = json.loads(answer.text)
+    except ValueError:
+        return None
+    return payload.get("code") if isinstance(payload, dict) else None
+
+
+def _refused(key: ApiKey) -> Problem:
+    return Problem(
+        code="ST320",
+        summary=f"Twilio refuses the API key {mask('key', key.sid)}.",
+        found_in=(f"loaded from {key.origin}", f"for account {mask('account', key.account_sid)}"),
+        fix="Most likely the key was deleted or rotated, the secret or the account SID belongs to "
+        "another key, or the key was made in another region. Make a new one: safetwilio init",
+    )
+
+
+def _no_proof(reason: str) -> Problem:
+    return Problem(
+        code="ST321",
+        summary="Twilio gave no answer that proves the API key.",
+        found_in=(reason,),
+        fix="Check the network and https://status.twilio.com, then start again; or start without "
+        "verify=True.",
+    )

@@ -1,0 +1,264 @@
+"""``TwilioClient``: Twilio's client with a scoped key, and the secret nowhere on the object."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from safetwilio import shapes
+from safetwilio.clients.auth import LastMomentAuth
+from safetwilio.clients.explain import explained
+from safetwilio.clients.oauth import close_traps
+from safetwilio.clients.transport import Transport
+from safetwilio.credentials import HIDDEN, ApiKey, AuthToken, Hidden, refuse_pickle
+from safetwilio.errors import MasterTokenInUse, MissingCredentials
+from safetwilio.policy import broken_glass, emulator_url
+from safetwilio.problems import Problem
+from safetwilio.redaction.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twilio.credential.credential_provider import CredentialProvider
+    from twilio.http import HttpClient
+    from twilio.http.response import Response
+
+    from safetwilio.policy import BrokenGlass
+
+_log = logging.getLogger("safetwilio.clients")
+_REFUSED = frozenset({401, 403})
+
+
+class TwilioClient(Client):
+    """A :class:`twilio.rest.Client` that holds an API key and hides its secret.
+
+    The constructor is Twilio's. The user name must be an API key SID (``SK…``) with its secret
+    and ``account_sid``; a pair with the Auth Token is refused (ST506) outside
+    ``safetwilio.break_glass``. Usually nobody makes one: ``from safetwilio import client``.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - Twilio's own signature
+        self,
+        username: str | None = None,
+        password: str | None = None,
+        account_sid: str | None = None,
+        region: str | None = None,
+        http_client: HttpClient | None = None,
+        environment: Mapping[str, str] | None = None,
+        edge: str | None = None,
+        user_agent_extensions: list[str] | None = None,
+        credential_provider: CredentialProvider | None = None,
+    ) -> None:
+        """Take Twilio's own arguments, by position or by name.
+
+        Raises :class:`MissingCredentials` (ST104, ST101, ST103) for a part that is missing and
+        :class:`MasterTokenInUse` (ST506) for a pair that is no API key.
+        """
+        surroundings = environment or os.environ
+        glass = broken_glass()
+        if glass is not None and credential_provider is None:  # Twilio's own reading of the names
+            username = username or surroundings.get("TWILIO_ACCOUNT_SID")
+            password = password or surroundings.get("TWILIO_AUTH_TOKEN")
+        credential: ApiKey | AuthToken | None = None
+        if credential_provider is None:
+            credential = _checked(username, password, account_sid, glass)
+        del password
+        self._glass: BrokenGlass | None = None if isinstance(credential, ApiKey) else glass
+        self._start(
+            None if credential is None else lambda: credential,
+            username=username,
+            account_sid=account_sid,
+            region=region or surroundings.get("TWILIO_REGION"),
+            edge=edge or surroundings.get("TWILIO_EDGE"),
+            http_client=http_client,
+            user_agent_extensions=user_agent_extensions,
+            credential_provider=credential_provider,
+        )
+
+    @classmethod
+    def from_store(
+        cls,
+        current: Callable[[], ApiKey],
+        *,
+        region: str | None = None,
+        edge: str | None = None,
+        http_client: HttpClient | None = None,
+    ) -> TwilioClient:
+        """Return a client that asks *current* for the key at every request.
+
+        The account stays that of the first key: a key of another account is never used.
+        """
+        made = cls.__new__(cls)
+        made._glass = None  # noqa: SLF001 - our own
+        key = current()
+        made._start(  # noqa: SLF001
+            current,
+            username=key.sid,
+            account_sid=key.account_sid,
+            region=region,
+            edge=edge,
+            http_client=http_client,
+        )
+        return made
+
+    def _start(  # noqa: PLR0913 - Twilio's own signature
+        self,
+        credential: Callable[[], ApiKey | AuthToken] | None,
+        *,
+        username: str | None,
+        account_sid: str | None,
+        region: str | None,
+        edge: str | None,
+        http_client: HttpClient | None,
+        user_agent_extensions: list[str] | None = None,
+        credential_provider: CredentialProvider | None = None,
+    ) -> None:
+        emulator = emulator_url()
+        self._credential = credential
+        if credential_provider is not None:
+            close_traps(credential_provider)
+        # The mapping is not empty, so Twilio reads nothing from os.environ behind our back.
+        super().__init__(
+            username,
+            None if credential is None else HIDDEN,
+            account_sid,
+            region,
+            _transport(http_client, emulator),
+            {"TWILIO_AUTH_TOKEN": ""},
+            edge,
+            user_agent_extensions,
+            credential_provider,
+        )
+        if credential is not None:
+            self.password: Any = Hidden(lambda: credential().reveal())
+        self.auth: Any = (
+            None if credential is None else LastMomentAuth(credential, emulator=emulator)
+        )
+
+    def get_auth(self, auth: Any) -> Any:
+        """Return what the HTTP client needs to authenticate: *auth* if given, else the key.
+
+        A pair in *auth* is checked like the constructor's. An HTTP client that is not Twilio's
+        gets the plain pair it expects.
+        """
+        if self._glass is not None:
+            self._glass.require_open()
+        credential = self._credential
+        if isinstance(auth, tuple):
+            username, secret = auth
+            given = _checked(username, secret, self.account_sid, broken_glass())
+            return self._for_http_client(lambda: given)
+        if auth is not None or credential is None:
+            return auth
+        return self._for_http_client(credential)
+
+    def _for_http_client(self, credential: Callable[[], ApiKey | AuthToken]) -> Any:
+        if _is_twilios(self.http_client):
+            if credential is self._credential:
+                return self.auth
+            emulator = getattr(self.http_client, "emulator", None)
+            return LastMomentAuth(credential, emulator=emulator)
+        current = credential()
+        return (current.username, current.reveal())
+
+    def request(self, method: str, uri: str, *args: Any, **kwargs: Any) -> Response:
+        """Make a request as Twilio's client does; a refusal is explained in plain words."""
+        answer = super().request(method, uri, *args, **kwargs)
+        if answer.status_code in _REFUSED and self._credential is not None:
+            return explained(answer, self._credential(), uri, self.region)
+        return answer
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> TwilioClient:
+        """Return a client of its own that shares the credential, which is never copied."""
+        made = self.__class__.__new__(self.__class__)
+        memo[id(self)] = made
+        shared = {"_credential", "_glass", "auth"}
+        made.__dict__.update(
+            {
+                name: value if name in shared else copy.deepcopy(value, memo)
+                for name, value in vars(self).items()
+            }
+        )
+        return made
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled (ST803)."""
+        refuse_pickle("A Twilio client")
+
+
+def _transport(http_client: HttpClient | None, emulator: str | None) -> HttpClient:
+    if http_client is None:
+        return Transport(emulator=emulator)
+    if type(http_client) is TwilioHttpClient:
+        return Transport.adopt(http_client, emulator=emulator)
+    if not _is_twilios(http_client):
+        _log.warning(
+            "The HTTP client %s is not Twilio's: it gets the plain credentials and has to keep "
+            "them out of logs and errors itself.",
+            type(http_client).__qualname__,
+        )
+    return http_client
+
+
+def _is_twilios(http_client: HttpClient) -> bool:
+    """Return whether *http_client* really is Twilio's; a mock with its spec only says so."""
+    return issubclass(type(http_client), TwilioHttpClient)
+
+
+def _checked(
+    username: str | None, secret: str | None, account_sid: str | None, glass: BrokenGlass | None
+) -> ApiKey | AuthToken:
+    """Return the pair as a credential, or raise: nothing is filled in from elsewhere."""
+    if glass is None and not username and not secret:
+        raise MissingCredentials([_no_credentials()])
+    if not username or not secret:
+        missing = "API key secret" if username else "API key SID"
+        raise MissingCredentials([_no_part("ST101" if username else "ST102", missing)])
+    if not username.startswith(shapes.KEY_PREFIX):
+        if glass is None:
+            raise MasterTokenInUse([_master_pair()])
+        if len(secret) >= shapes.AUTH_TOKEN_LENGTH:
+            register(secret, "token")
+        return AuthToken(username, secret)
+    if not account_sid:
+        if glass is None:
+            raise MissingCredentials([_no_part("ST103", "account_sid")])
+        account_sid = username  # as Twilio's own client has it
+    if shapes.is_key_secret(secret):
+        register(secret, "secret")
+    if shapes.is_auth_token(secret) and glass is None:
+        raise MasterTokenInUse([_master_pair()])
+    return ApiKey(account_sid, username, secret, source="arguments")
+
+
+def _no_credentials() -> Problem:
+    return Problem(
+        code="ST104",
+        summary="TwilioClient was made without credentials.",
+        fix="Import the ready one, which loads and checks its key: from safetwilio import client",
+    )
+
+
+def _no_part(code: str, part: str) -> Problem:
+    return Problem(
+        code=code,
+        summary=f"TwilioClient was made without the {part}.",
+        fix="Give all three, TwilioClient(key_sid, secret, account_sid), or import the ready "
+        "client: from safetwilio import client\n"
+        "Nothing is filled in from the environment, where it could be the Auth Token.",
+    )
+
+
+def _master_pair() -> Problem:
+    return Problem(
+        code="ST506",
+        summary="TwilioClient was given the master Auth Token (a pair that is no API key).",
+        fix='Use an API key, whose SID starts with "SK": safetwilio init\n'
+        "For the rare operation that needs the token: "
+        'with safetwilio.break_glass(reason="…"): …',
+    )

@@ -1,0 +1,125 @@
+"""The boot report without starting the app, and what boot itself does not look at.
+
+Boot must be fast and must not run other programs; the doctor may: it asks git whether a ``.env``
+is tracked, tests every redaction sink, and on request proves the key against Twilio.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetwilio import worktree
+from safetwilio.backends.locate import references
+from safetwilio.clients.probe import KeyProof, prove
+from safetwilio.clients.rest import TwilioClient
+from safetwilio.credentials import mask
+from safetwilio.errors import ConfigurationError
+from safetwilio.problems import Problem, faults
+from safetwilio.redaction import install
+from safetwilio.settings import TwilioSettings
+
+_UNSOUND = frozenset({"failed", "fallback"})
+
+
+class Report(NamedTuple):
+    """What the doctor found: the key in use (masked), its *kind* if proven, and all problems."""
+
+    account: str | None
+    key: str | None
+    source: str | None
+    version: str | None
+    kind: str | None
+    sinks: tuple[tuple[str, str, str], ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the app would start and nothing is in danger; warnings are allowed."""
+        return not faults(self.problems)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON types."""
+        return {
+            "ok": self.ok,
+            "account": self.account,
+            "key": self.key,
+            "source": self.source,
+            "version": self.version,
+            "kind": self.kind,
+            "sinks": [
+                {"name": name, "state": state, "detail": detail}
+                for name, state, detail in self.sinks
+            ],
+            "problems": [problem.as_dict() for problem in self.problems],
+        }
+
+
+def examine(*, account: str | None = None, verify: bool = False) -> Report:
+    """Return the report on *account*; with *verify* Twilio is asked about the key."""
+    sinks = tuple((sink.name, sink.state, sink.detail) for sink in install())
+    problems = [*_sink_problems(sinks)]
+    settings: TwilioSettings | None = None
+    proof = KeyProof(None)
+    try:
+        settings = TwilioSettings(_account=account)
+        problems += settings.warnings
+    except ConfigurationError as error:
+        problems += error.problems
+    problems += _tracked_files(account)
+    if settings is not None and verify:
+        try:
+            proof = _proof(settings)
+        except ConfigurationError as error:
+            problems += error.problems
+    return Report(
+        account=mask("account", settings.account_sid) if settings else None,
+        key=mask("key", settings.api_key) if settings else None,
+        source=settings.source if settings else None,
+        version=settings.version if settings else None,
+        kind=proof.kind or (settings.key_type if settings else None),
+        sinks=sinks,
+        problems=tuple(problems),
+    )
+
+
+def _proof(settings: TwilioSettings) -> KeyProof:
+    key = settings.credentials()
+    client = TwilioClient.from_store(lambda: key, region=settings.region, edge=settings.edge)
+    return prove(client, key, validation_url=settings.validation_url)
+
+
+def _tracked_files(account: str | None) -> list[Problem]:
+    """Return a fault for each ``.env`` of the chain that git tracks."""
+    try:
+        chain = references(account, os.environ)
+    except ConfigurationError:  # reported by the settings already
+        return []
+    paths = [Path(ref.location or ".env") for ref in chain if ref.scheme == "dotenv"]
+    return [
+        Problem(
+            code="ST309",
+            summary="git tracks the .env file; the next push publishes the secret.",
+            found_in=(str(path),),
+            fix=f"git rm --cached {path}, add it to .gitignore and commit.\n"
+            "If it was ever pushed, the key is known: make a new one (safetwilio init --replace) "
+            "and delete the old one in the Console.",
+        )
+        for path in paths
+        if path.exists() and worktree.is_tracked(path.absolute())
+    ]
+
+
+def _sink_problems(sinks: tuple[tuple[str, str, str], ...]) -> list[Problem]:
+    return [
+        Problem(
+            code="ST701",
+            summary=f"The redaction of {name} did not pass its self-test.",
+            found_in=(f"{state}: {detail}",),
+            fix="Update safetwilio; until then keep secrets out of that sink's reach, and report "
+            "the versions involved.",
+        )
+        for name, state, detail in sinks
+        if state in _UNSOUND
+    ]

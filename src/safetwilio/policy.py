@@ -1,0 +1,173 @@
+"""What this process may do with a master credential, and where a credential may travel.
+
+Two decisions live here because every client asks both: is the glass broken (may the master Auth
+Token be used at all), and is this URL Twilio's (may an ``Authorization`` header go there).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from safetwilio.errors import InvalidCredentials, RefusedBeforeSending, UsageError
+from safetwilio.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_log = logging.getLogger("safetwilio.policy")
+
+EMULATOR_VARIABLE = "SAFETWILIO_EMULATOR"
+_HTTPS_PORT = 443
+_HIGHEST_PORT = 65535
+
+
+class BrokenGlass:
+    """One opened break-glass block; *open* turns false when the block ends, for good."""
+
+    __slots__ = ("open", "reason")
+
+    def __init__(self, reason: str) -> None:
+        """Open a block for *reason*."""
+        self.reason = reason
+        self.open = True
+
+    def require_open(self) -> None:
+        """Raise :class:`RefusedBeforeSending` (ST805) once the block has ended."""
+        if not self.open:
+            raise RefusedBeforeSending(
+                "This client holds the master Auth Token and its break_glass block has ended; "
+                "nothing was sent. Make the client inside the block that uses it, or use an API "
+                "key: from safetwilio import client",
+                code="ST805",
+            )
+
+
+_current: ContextVar[BrokenGlass | None] = ContextVar("safetwilio_broken_glass", default=None)
+
+
+def broken_glass() -> BrokenGlass | None:
+    """Return the innermost open block of this context, or ``None``."""
+    return _current.get()
+
+
+@contextmanager
+def break_glass(*, reason: str) -> Iterator[None]:
+    """Allow the master Auth Token inside this block, for *reason*, with a WARNING in the log.
+
+    The permission belongs to the current context (thread or task). Clients made inside refuse to
+    work after the block (ST805). An empty *reason* raises :class:`UsageError` (ST905).
+    """
+    if not reason or not reason.strip():
+        raise UsageError(
+            "break_glass needs a reason; it is written to the log: "
+            'break_glass(reason="ticket 4711: rotate the leaked token")',
+            code="ST905",
+        )
+    frame = sys._getframe(2)  # noqa: SLF001 - the caller of the with statement, past contextlib
+    _log.warning(
+        "Break-glass: the master Auth Token may be used by %s (%s, line %d). Reason: %s",
+        frame.f_code.co_name,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        reason,
+    )
+    del frame
+    glass = BrokenGlass(reason)
+    mark = _current.set(glass)
+    try:
+        yield
+    finally:
+        glass.open = False
+        _current.reset(mark)
+
+
+def emulator_url(environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the emulator's base URL from ``SAFETWILIO_EMULATOR``, or ``None`` when unset.
+
+    Only ``http://`` with a loopback IP literal and a port is accepted, so that a name that
+    resolves elsewhere can never receive a credential. Raises :class:`InvalidCredentials` (ST216).
+    """
+    raw = (os.environ if environment is None else environment).get(EMULATOR_VARIABLE, "").strip()
+    if not raw:
+        return None
+    if not _is_loopback_literal(raw):
+        raise InvalidCredentials(
+            [
+                Problem(
+                    code="ST216",
+                    summary="The emulator's address is not a loopback IP address with a port.",
+                    found_in=(f"env {EMULATOR_VARIABLE}",),
+                    fix="Use the address that the emulator printed, such as "
+                    "http://127.0.0.1:8910, or unset the variable to reach the real Twilio.",
+                )
+            ]
+        )
+    return raw.rstrip("/")
+
+
+def _is_loopback_literal(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        address = ipaddress.ip_address(parts.hostname or "")
+    except ValueError:
+        return False
+    return (
+        parts.scheme == "http"
+        and address.is_loopback
+        and port is not None
+        and 0 < port <= _HIGHEST_PORT
+        and "@" not in parts.netloc
+        and parts.path in {"", "/"}
+        and not parts.query
+        and not parts.fragment
+    )
+
+
+def require_destination(url: str | None, emulator: str | None) -> None:
+    """Raise :class:`RefusedBeforeSending` (ST801) unless *url* may receive a credential.
+
+    That is ``https://*.twilio.com`` on port 443, or, when *emulator* is given, nothing but it.
+    """
+    text = url or ""
+    if emulator is not None:
+        allowed = text.startswith(emulator + "/") or text == emulator
+    else:
+        allowed = _is_twilio(text)
+    if not allowed:
+        raise RefusedBeforeSending(
+            f"A request to {_shown_host(text)} would carry the Twilio credentials, but that is "
+            f"not {'the emulator' if emulator else 'https://*.twilio.com'}; nothing was sent.",
+            code="ST801",
+        )
+
+
+def _is_twilio(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    return (
+        parts.scheme == "https"
+        and host.endswith(".twilio.com")
+        and port in {None, _HTTPS_PORT}
+        and "@" not in parts.netloc
+    )
+
+
+def _shown_host(url: str) -> str:
+    """Return scheme and host of *url* without userinfo, path or query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
+    return f"{parts.scheme or 'no-scheme'}://{parts.hostname or 'no-host'}"

@@ -1,0 +1,247 @@
+"""From backends and arguments to one checked set of fields, or to every problem at once.
+
+This is where the rules of the house meet: a pair comes whole from one record, the account SID,
+region and edge may come from the environment, and the master Auth Token is never an answer.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safetwilio import rules
+from safetwilio.backends import env
+from safetwilio.backends.chain import load
+from safetwilio.backends.documents import variable
+from safetwilio.backends.interface import Absent, Record, Value
+from safetwilio.backends.locate import parse, references
+from safetwilio.errors import ConfigurationError
+from safetwilio.policy import broken_glass, emulator_url
+from safetwilio.problems import Attempt, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from safetwilio.backends.interface import Found
+
+_FROM_ENVIRONMENT = ("account_sid", "region", "edge")
+_ENV_SOURCE = "env"
+_CHECKS = {
+    "account_sid": rules.check_account_sid,
+    "key_sid": rules.check_key_sid,
+    "secret": rules.check_secret,
+}
+_KEY_TYPES = ("main", "standard", "restricted")
+
+
+class Resolved(NamedTuple):
+    """What was found: settings *fields*, their *source* and *version*, and all *problems*."""
+
+    fields: Mapping[str, Any]
+    source: str
+    version: str | None
+    problems: tuple[Problem, ...]
+
+
+def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Value]) -> Resolved:
+    """Return the fields for *account* from *arguments*, else from *backend* or the environment.
+
+    Faults are in ``problems``; only a broken backend raises
+    (:class:`safetwilio.errors.ConfigurationError`, ST3xx).
+    """
+    surroundings = env.document(account)
+    token = surroundings.field("auth_token", account)
+    token_places = (token.place,) if token else ()
+    problems: list[Problem] = []
+    emulator = _emulator(problems)
+    try:
+        answer = _answer(account, backend, arguments)
+    except ConfigurationError as error:
+        problems += [*error.problems, *_token_alone(token_places)]
+        return Resolved({}, "", None, tuple(problems))
+    around = {
+        name: value
+        for name in _FROM_ENVIRONMENT
+        if (value := surroundings.field(name, account)) is not None
+    }
+    if isinstance(answer, Absent):
+        problems += [*answer.problems, *_nothing_found(answer, around, account, token_places)]
+        return Resolved({}, "", None, tuple(problems))
+    record = answer.record
+    fields = {**around, **record.fields, **arguments}
+    problems += record.problems
+    problems += _pair_problems(record, token_places, account)
+    problems += _account_problems(record, around, fields, account)
+    problems += _field_problems(fields)
+    problems += _main_key(fields)
+    if not problems or all(p.severity == "warning" for p in problems):
+        sids = (fields["account_sid"].reveal(), fields["key_sid"].reveal())
+        mismatch = rules.check_emulated(sids=sids, emulator=emulator)
+        problems += [mismatch] if mismatch else []
+    return Resolved(_as_settings(fields, emulator), record.source, record.version, tuple(problems))
+
+
+def _emulator(problems: list[Problem]) -> str | None:
+    try:
+        return emulator_url()
+    except ConfigurationError as error:
+        problems += error.problems
+    return None
+
+
+def _answer(
+    account: str | None, backend: str | None, arguments: Mapping[str, Value]
+) -> Found | Absent:
+    if "key_sid" in arguments or "secret" in arguments:
+        from safetwilio.backends.interface import Found
+
+        return Found(Record("arguments", arguments))
+    chain = (
+        parse(backend, place="the argument backend") if backend else references(account, os.environ)
+    )
+    return load(chain, account)
+
+
+def _nothing_found(
+    answer: Absent,
+    around: Mapping[str, Value],
+    account: str | None,
+    token_places: tuple[str, ...],
+) -> Iterator[Problem]:
+    places = tuple(dict.fromkeys((*token_places, *answer.token_places)))
+    if places:
+        yield from _token_alone(places)
+    else:
+        yield Problem(
+            code="ST104",
+            summary="There is no Twilio API key.",
+            looked_in=answer.attempts,
+            fix="Put the API key's SID and secret into one of these places, or make a key now: "
+            "safetwilio init",
+        )
+    yield from _account_problems(None, around, around, account)
+    yield from _field_problems(around)
+
+
+def _token_alone(places: Sequence[str]) -> Iterator[Problem]:
+    if places:
+        yield Problem(
+            code="ST501",
+            summary="The master Auth Token is set, but no complete API key.",
+            found_in=tuple(places),
+            fix="The Auth Token opens the whole account and is refused. Make an API key, which "
+            "can be limited and revoked on its own: safetwilio init\n"
+            "Then remove the Auth Token from there.",
+        )
+
+
+def _pair_problems(
+    record: Record, token_places: tuple[str, ...], account: str | None
+) -> Iterator[Problem]:
+    missing = [name for name in ("key_sid", "secret") if name not in record.fields]
+    places = tuple(dict.fromkeys((*token_places, *record.token_places)))
+    if missing:
+        yield _half_a_pair(record, missing[0], account)
+        yield from _token_alone(places)
+    elif places:
+        yield Problem(
+            code="ST502",
+            summary="The master Auth Token lies beside a complete API key.",
+            found_in=places,
+            fix="It is not used for requests. Remove it, so that it cannot leak; only webhook "
+            "validation may still need it.",
+            severity="warning",
+        )
+
+
+def _half_a_pair(record: Record, missing: str, account: str | None) -> Problem:
+    there = record.fields["key_sid" if missing == "secret" else "secret"]
+    looked = Attempt(record.source, variable(missing, account), "not set")
+    if missing == "secret":
+        return Problem(
+            code="ST101",
+            summary="The API key secret is missing.",
+            found_in=(f"only the key's SID is there: {there.place}",),
+            looked_in=(looked,),
+            fix="Put the secret that Twilio showed when the key was created beside the SID.\n"
+            "It cannot be read back from Twilio; if it is lost: safetwilio init",
+        )
+    return Problem(
+        code="ST102",
+        summary="The API key SID is missing.",
+        found_in=(f"only the secret is there: {there.place}",),
+        looked_in=(looked,),
+        fix='Put the SID of the key that this secret belongs to beside it; it starts with "SK".',
+    )
+
+
+def _account_problems(
+    record: Record | None,
+    around: Mapping[str, Value],
+    fields: Mapping[str, Value],
+    account: str | None,
+) -> Iterator[Problem]:
+    name = variable("account_sid", account)
+    if "account_sid" not in fields:
+        places = dict.fromkeys([record.source if record else _ENV_SOURCE, _ENV_SOURCE])
+        yield Problem(
+            code="ST103",
+            summary="The account SID is missing.",
+            looked_in=tuple(Attempt(place, name, "not set") for place in places),
+            fix=f'Set {name} to the account\'s SID, which starts with "AC". It is on the first '
+            "page of https://console.twilio.com.",
+        )
+        return
+    inside = record.fields.get("account_sid") if record else None
+    outside = around.get("account_sid")
+    if inside and outside and inside.reveal() != outside.reveal() and outside.reveal():
+        yield Problem(
+            code="ST217",
+            summary="The account SID is set twice, to different accounts.",
+            found_in=(inside.place, outside.place),
+            fix="The key belongs to one account. Remove the account SID that is not the key's.",
+        )
+
+
+def _field_problems(fields: Mapping[str, Value]) -> Iterator[Problem]:
+    for name, value in fields.items():
+        text, place = value.reveal(), value.place
+        problem: Problem | None = None
+        if name in _CHECKS:
+            problem = _CHECKS[name](text, place)
+        elif name in {"region", "edge"}:
+            problem = rules.check_region_or_edge(name, text, place)
+        elif name == "validation_url":
+            problem = rules.check_validation_url(text, place)
+        if problem:
+            yield problem
+
+
+def _main_key(fields: Mapping[str, Value]) -> Iterator[Problem]:
+    value = fields.get("key_type")
+    if value is not None and value.reveal().lower() == "main" and broken_glass() is None:
+        yield Problem(
+            code="ST503",
+            summary="The API key is a Main key, which opens the whole account.",
+            found_in=(value.place,),
+            fix="Use a Standard or Restricted key: safetwilio init\n"
+            "A Main key belongs to the person who administers the account.",
+        )
+
+
+def _as_settings(fields: Mapping[str, Value], emulator: str | None) -> dict[str, Any]:
+    def text(name: str) -> str | None:
+        return fields[name].reveal() if name in fields else None
+
+    key_type = (text("key_type") or "").lower()
+    secret = fields.get("secret")
+    return {
+        "account_sid": text("account_sid"),
+        "api_key": text("key_sid"),
+        "api_secret": secret and type(secret.secret)(secret.reveal()),
+        "region": text("region"),
+        "edge": text("edge"),
+        "key_type": key_type if key_type in _KEY_TYPES else None,
+        "validation_url": text("validation_url"),
+        "emulator": emulator,
+    }

@@ -1,0 +1,196 @@
+"""``TwilioSettings``: the validated form of what the backends returned.
+
+Everything that can be wrong is collected as problems and raised as one
+:class:`safetwilio.errors.ConfigurationError`; pydantic's own ``ValidationError``, which prints
+inputs, never leaves this module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote
+
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from safetwilio.credentials import ApiKey, KeyType, mask, refuse_pickle
+from safetwilio.errors import ConfigurationError, UsageError, configuration_error
+from safetwilio.problems import Problem, faults
+from safetwilio.resolution import Resolved, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from safetwilio.backends.interface import Value
+
+_ACCOUNT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_OWN_ARGUMENTS = {
+    "account_sid": "account_sid",
+    "api_key": "key_sid",
+    "api_secret": "secret",
+    "region": "region",
+    "edge": "edge",
+    "key_type": "key_type",
+    "validation_url": "validation_url",
+}
+
+
+class TwilioSettings(BaseSettings):
+    """The Twilio credentials of one account, checked whole when the object is made.
+
+    Use it alone, subclass it, or nest it: ``twilio: TwilioSettings =
+    Field(default_factory=TwilioSettings)``. Raises :class:`safetwilio.errors.ConfigurationError`
+    (ST1xx to ST5xx) with every problem at once and without any value.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    account_sid: str = Field(repr=False)
+    api_key: str = Field(repr=False)
+    api_secret: SecretStr = Field(repr=False)
+    region: str | None = None
+    edge: str | None = None
+    key_type: KeyType | None = None
+    validation_url: str | None = Field(default=None, repr=False)
+    emulator: str | None = None
+
+    _source: str = PrivateAttr(default="")
+    _version: str | None = PrivateAttr(default=None)
+    _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+
+    def __init__(
+        self, *, _backend: str | None = None, _account: str | None = None, **values: Any
+    ) -> None:
+        """Load from *_backend* (references as in ``SAFETWILIO_BACKEND``) for *_account*.
+
+        Without *_backend* the environment decides. *values* given by name (``account_sid``,
+        ``api_key``, ``api_secret``, …) win over every backend and are checked alike; other values
+        go to the fields of a subclass. ``_env_file`` names the ``.env`` file to look in.
+        """
+        arguments = _take_arguments(values)
+        backend = _backend or self._env_file_chain(values)
+        resolved = _resolved(_account, backend, arguments)
+        problems = resolved.problems
+        if not faults(problems):
+            own_problems = self._initialise(values, resolved)
+            problems = (*problems, *own_problems)
+        if faults(problems):
+            raise configuration_error(problems)
+        self._source, self._version = resolved.source, resolved.version
+        self._warnings = problems
+
+    def _initialise(self, values: Mapping[str, Any], resolved: Resolved) -> tuple[Problem, ...]:
+        try:
+            super().__init__(**{**values, **resolved.fields})
+        except ValidationError as error:
+            return tuple(_own_field_problems(error))
+        return ()
+
+    @classmethod
+    def _env_file_chain(cls, values: Mapping[str, Any]) -> str | None:
+        """Return the chain for the ``.env`` file that pydantic-settings was told to read, if any.
+
+        Whoever names a file for their own fields expects the Twilio fields to be found in it too.
+        """
+        env_file = values.get("_env_file", cls.model_config.get("env_file"))
+        if not env_file or os.environ.get("SAFETWILIO_BACKEND", "").strip():
+            return None
+        paths = [env_file] if isinstance(env_file, (str, os.PathLike)) else list(env_file)
+        dotenvs = [f"dotenv:{quote(os.fspath(path))}" for path in reversed(paths)]
+        return ",".join(["env", *dotenvs])
+
+    @property
+    def source(self) -> str:
+        """The reference of the backend that held the key, such as ``dotenv:.env``."""
+        return self._source
+
+    @property
+    def version(self) -> str | None:
+        """The version of the document there, if the backend has versions."""
+        return self._version
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is not wrong enough to stop the boot."""
+        return self._warnings
+
+    def credentials(self) -> ApiKey:
+        """Return the key as the value that the store and the clients hold."""
+        return ApiKey(
+            self.account_sid,
+            self.api_key,
+            self.api_secret.get_secret_value(),
+            source=self._source,
+            version=self._version,
+            key_type=self.key_type,
+        )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Show fingerprints in place of SIDs; the secret not at all."""
+        yield "account", mask("account", self.account_sid)
+        yield "key", mask("key", self.api_key)
+        yield "source", self._source
+        yield from super().__repr_args__()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled (ST803)."""
+        refuse_pickle("TwilioSettings")
+
+
+def require_account_name(name: str) -> str:
+    """Return *name* in lower case, or raise :class:`UsageError` (ST906) if it cannot be one."""
+    if not _ACCOUNT_NAME.fullmatch(name):
+        raise UsageError(
+            "An account name is a letter followed by up to 39 letters, digits or underscores, "
+            'such as get_client("marketing"); it becomes a part of TWILIO_MARKETING_API_KEY.',
+            code="ST906",
+        )
+    return name.lower()
+
+
+def _take_arguments(values: dict[str, Any]) -> dict[str, Value]:
+    """Move our own fields out of *values*, sealed, so that no frame below holds one in clear."""
+    from safetwilio.backends.interface import seal
+
+    taken: dict[str, Value] = {}
+    for argument, field in _OWN_ARGUMENTS.items():
+        given = values.pop(argument, None)
+        if given is None:
+            continue
+        text = given.get_secret_value() if isinstance(given, SecretStr) else str(given)
+        taken[field] = seal(text, f"the argument {argument}", secret=field == "secret")
+    values.pop("emulator", None)  # only the process environment may name one
+    return taken
+
+
+def _resolved(account: str | None, backend: str | None, arguments: dict[str, Value]) -> Resolved:
+    """Return what was resolved; an error becomes its problems, so no frame of it is kept."""
+    try:
+        return resolve(account, backend, arguments)
+    except ConfigurationError as error:
+        problems = error.problems
+    return Resolved(fields={}, source="", version=None, problems=problems)
+
+
+def _own_field_problems(error: ValidationError) -> Iterable[Problem]:
+    """Translate *error* for the fields of a subclass by type and name alone.
+
+    pydantic's messages may quote the input, and its ``errors()`` always hold it.
+    """
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        name = ".".join(str(part) for part in detail["loc"]) or "the settings"
+        if detail["type"] == "missing":
+            yield Problem(
+                code="ST106",
+                summary=f'The setting "{name}" of this application is missing.',
+                fix=f'Set the environment variable {name.upper()}, or give "{name}" a default.',
+            )
+        else:
+            yield Problem(
+                code="ST219",
+                summary=f'The setting "{name}" of this application is not valid.',
+                found_in=(f"pydantic calls it {detail['type']}",),
+                fix="Correct the value; it is not shown here because it may be a secret.",
+            )
