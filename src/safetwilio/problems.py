@@ -6,9 +6,7 @@ The same value is printed at boot, by ``safetwilio doctor`` and as JSON.
 
 from __future__ import annotations
 
-import textwrap
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,8 +17,7 @@ _WIDTH = 92
 Severity = Literal["fault", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One place that was looked at: the *place* (``env``), the *name* in it, and the *outcome*."""
 
     place: str
@@ -28,8 +25,7 @@ class Attempt:
     outcome: str
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong: its stable *code*, a one-sentence *summary*, and the *fix*.
 
     *found_in* says where the bad value is (never the value), *looked_in* where a missing one was
@@ -110,6 +106,8 @@ def render_one(problem: Problem) -> str:
 
 
 def _wrap(text: str, *, first: str, rest: str) -> list[str]:
+    import textwrap  # only a process that cannot start needs it
+
     return textwrap.wrap(
         text,
         _WIDTH,

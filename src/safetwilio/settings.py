@@ -23,6 +23,8 @@ from safetwilio.resolution import Resolved, resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pydantic_settings import PydanticBaseSettingsSource
+
     from safetwilio.backends.interface import Value
 
 _ACCOUNT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
@@ -87,6 +89,22 @@ class TwilioSettings(BaseSettings):
         except ValidationError as error:
             return tuple(_own_field_problems(error))
         return ()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let pydantic-settings look only for the fields that a subclass adds.
+
+        The Twilio fields are resolved already; a variable ``API_KEY`` is not ours to read.
+        """
+        if settings_cls.model_fields.keys() == TwilioSettings.model_fields.keys():
+            return (init_settings,)
+        return super().settings_customise_sources(settings_cls, init_settings, *others, **named)
 
     @classmethod
     def _env_file_chain(cls, values: Mapping[str, Any]) -> str | None:

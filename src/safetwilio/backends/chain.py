@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from safetwilio.backends.interface import Absent, Found, Record
+from safetwilio.backends.interface import Absent, Found
 from safetwilio.backends.locate import open_backend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from safetwilio.backends.interface import Record
     from safetwilio.backends.locate import Reference
 
 
@@ -33,10 +34,7 @@ def load(references: Sequence[Reference], account: str | None) -> Found | Absent
 
 
 def _with_sightings(record: Record, passed: Sequence[Absent]) -> Record:
-    return Record(
-        source=record.source,
-        fields=record.fields,
-        version=record.version,
+    return record._replace(
         problems=(*(p for absent in passed for p in absent.problems), *record.problems),
         token_places=(
             *(place for absent in passed for place in absent.token_places),

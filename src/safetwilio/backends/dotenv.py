@@ -16,7 +16,7 @@ from dotenv.parser import parse_stream
 
 from safetwilio.backends.disk import read_text, write_private
 from safetwilio.backends.documents import Document, is_secret, spellings, variable, variables
-from safetwilio.backends.interface import Absent, seal
+from safetwilio.backends.interface import Absent, Found, seal
 from safetwilio.errors import BackendDenied, BackendError
 from safetwilio.problems import Attempt, Problem
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dotenv.parser import Binding
     from pydantic import SecretStr
 
-    from safetwilio.backends.interface import Found, Value
+    from safetwilio.backends.interface import Value
     from safetwilio.backends.locate import Reference
 
 DEFAULT_PATH = ".env"
@@ -149,8 +149,6 @@ def _key_line(binding: Binding) -> int:
 
 
 def _with_syntax_errors(found: Found | Absent, path: str, lines: list[int]) -> Found | Absent:
-    from dataclasses import replace
-
     numbers = ", ".join(map(str, lines))
     whole = not isinstance(found, Absent) and {"key_sid", "secret"} <= set(found.record.fields)
     problem = Problem(
@@ -163,4 +161,4 @@ def _with_syntax_errors(found: Found | Absent, path: str, lines: list[int]) -> F
     )
     if isinstance(found, Absent) or not whole:
         raise BackendError([problem])
-    return replace(found, record=replace(found.record, problems=(*found.record.problems, problem)))
+    return Found(found.record._replace(problems=(*found.record.problems, problem)))

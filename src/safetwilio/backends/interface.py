@@ -6,8 +6,7 @@ broken": the chain stops and the boot says so. Half a pair is broken, never abse
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from safetwilio.problems import Attempt, Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A text that was found, sealed, and the *place* it was found in (``env TWILIO_API_KEY``)."""
 
     secret: SecretStr
@@ -32,8 +30,7 @@ class Value:
         return self.secret.get_secret_value().strip().strip("\ufeff")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What one version of one document means.
 
     *fields* maps ``account_sid``, ``key_sid``, ``secret``, ``region``, ``edge``, ``key_type`` and
@@ -48,23 +45,21 @@ class Record:
     token_places: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The backend holds an API key, or a part of one."""
 
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(NamedTuple):
     """The backend holds no part of an API key; *attempts* say where it looked.
 
     *token_places* are where it met a master Auth Token; *problems* are warnings met on the way.
     """
 
     attempts: tuple[Attempt, ...]
-    token_places: tuple[str, ...] = field(default=())
-    problems: tuple[Problem, ...] = field(default=())
+    token_places: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class Backend(Protocol):

@@ -12,8 +12,6 @@ from twilio.rest import Client
 
 from safetwilio import shapes
 from safetwilio.clients.auth import LastMomentAuth
-from safetwilio.clients.explain import explained
-from safetwilio.clients.oauth import close_traps
 from safetwilio.clients.transport import Transport
 from safetwilio.credentials import HIDDEN, ApiKey, AuthToken, Hidden, refuse_pickle
 from safetwilio.errors import MasterTokenInUse, MissingCredentials
@@ -121,6 +119,8 @@ class TwilioClient(Client):
         emulator = emulator_url()
         self._credential = credential
         if credential_provider is not None:
+            from safetwilio.clients.oauth import close_traps
+
             close_traps(credential_provider)
         # The mapping is not empty, so Twilio reads nothing from os.environ behind our back.
         super().__init__(
@@ -170,6 +170,8 @@ class TwilioClient(Client):
         """Make a request as Twilio's client does; a refusal is explained in plain words."""
         answer = super().request(method, uri, *args, **kwargs)
         if answer.status_code in _REFUSED and self._credential is not None:
+            from safetwilio.clients.explain import explained
+
             return explained(answer, self._credential(), uri, self.region)
         return answer
 

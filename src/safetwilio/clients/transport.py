@@ -20,7 +20,6 @@ from twilio.http.response import Response
 from urllib3.util.retry import Retry
 
 from safetwilio.clients.auth import HeaderAuth
-from safetwilio.clients.errors import translated, without_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,8 +165,12 @@ class Transport(TwilioHttpClient):
             )
             return self._send(session, prepared, seconds, allow_redirects, settings)
         except RequestException as error:
+            from safetwilio.clients.errors import translated
+
             return translated(error, call["url"])
         except BaseException as error:  # noqa: BLE001 - raised again by the caller
+            from safetwilio.clients.errors import without_frames
+
             return without_frames(error)
 
     @staticmethod
