@@ -1,0 +1,41 @@
+"""The places where text leaves the process, one file each, all with the same small verbs.
+
+``sinks/_patch.py`` and ``sinks/_on_import.py`` are tools of theirs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from safetwilio.redaction.sinks import sentry, stdlib_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Sink(Protocol):
+    """What a sink's module offers."""
+
+    def available(self) -> bool:
+        """Return whether the library is loaded, so that the sink can be installed now."""
+
+    def install(self) -> None:
+        """Redact everything that goes through; installing twice is harmless."""
+
+    def uninstall(self) -> None:
+        """Restore what was there before :meth:`install` or :meth:`fall_back`."""
+
+    def check(self) -> bool:
+        """Send a random canary through the sink into a private buffer; return whether it held."""
+
+    def fall_back(self) -> None:
+        """Use the library's public hooks instead, which see less."""
+
+
+SINKS: Mapping[str, Sink] = {"logging": stdlib_logging, "sentry": sentry}
+
+
+def canary() -> str:
+    """Return a random account SID, which every sink must mask without it being registered."""
+    return "AC" + os.urandom(16).hex()

@@ -1,0 +1,183 @@
+"""Sentry's SDK for Python.
+
+Everything it sends (events, transactions, logs, metrics, profiles, check-ins, attachments) is an
+envelope, and every transport of its own writes it with ``Envelope.serialize_into``. The bytes
+written there are redacted. ``before_send`` and its relatives would not do: they see only some
+kinds of items, and objects whose ``repr`` is made later.
+
+A transport of the user's own reads envelopes as objects; it gets a redacted copy.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import weakref
+from typing import TYPE_CHECKING, Any, cast
+
+from safetwilio.redaction.engine import redact_bytes, redact_value
+from safetwilio.redaction.sinks._patch import Patch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MODULE = "sentry_sdk"
+_DEPTH = 32
+
+_patches: list[Patch] = []
+_shadowed: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def available() -> bool:
+    """Return whether ``sentry_sdk`` is imported (waiting for a thread in the middle of it)."""
+    if MODULE not in sys.modules:
+        return False
+    try:
+        import sentry_sdk.client
+        import sentry_sdk.envelope  # noqa: F401
+    except ImportError:  # a stand-in, or blocked by None
+        return False
+    return True
+
+
+def install() -> None:
+    """Redact every envelope of this process."""
+    import sentry_sdk.client
+    import sentry_sdk.envelope
+
+    if not _patches:
+        envelope, client = sentry_sdk.envelope.Envelope, sentry_sdk.client
+        _patches.append(Patch(envelope, "serialize_into", _serialize_into))
+        _patches.append(Patch(client, "make_transport", _make_transport))
+    for patch in _patches:
+        patch.apply()
+    _shadow(sentry_sdk.get_client().transport)
+
+
+def uninstall() -> None:
+    """Restore the functions, transports and event processors."""
+    for patch in _patches:
+        patch.remove()
+    for transport in tuple(_shadowed):
+        vars(transport).pop("capture_envelope", None)
+    _shadowed.clear()
+    processors = getattr(sys.modules.get("sentry_sdk.scope"), "global_event_processors", [])
+    if redact_event in processors:
+        processors.remove(redact_event)
+
+
+def fall_back() -> None:
+    """Use a global event processor: errors and transactions, not logs, attachments or headers."""
+    from sentry_sdk.scope import add_global_event_processor, global_event_processors
+
+    if redact_event not in global_event_processors:
+        add_global_event_processor(redact_event)
+
+
+def redact_event(event: Any, hint: Any) -> Any:  # noqa: ARG001 - Sentry's signature
+    """Return *event* redacted; a global event processor, which does not use *hint*."""
+    return redact_value(event, _DEPTH)
+
+
+def check() -> bool:
+    """Write an envelope with a random canary in every place into a private buffer."""
+    import json
+
+    from sentry_sdk.envelope import Envelope, Item, PayloadRef
+
+    from safetwilio.redaction.sinks import canary
+
+    secret = canary()
+    event = Item(PayloadRef(json={"message": f'"{secret}\n'}), type="event")
+    attached = Item(secret.encode(), headers={"filename": secret}, type="attachment")
+    buffer = io.BytesIO()
+    Envelope(headers={"trace": {"transaction": secret}}, items=[event, attached]).serialize_into(
+        buffer
+    )
+    parts = list(_parse(buffer.getvalue()))
+    return (
+        secret.encode() not in buffer.getvalue()
+        and buffer.getvalue().count(b"[TWILIO:account:") == 4  # noqa: PLR2004 - as above
+        and json.loads(parts[1][1] or b"")["message"].endswith("]\n")
+        and len(parts) == 1 + 2
+    )
+
+
+def _serialize_into(original: Callable[..., None], envelope: object, f: Any) -> None:
+    buffer = io.BytesIO()
+    original(envelope, buffer)
+    data = buffer.getvalue()
+    if redact_bytes(data) is not data:
+        data = b"".join(_rewrite(data))
+    f.write(data)
+
+
+def _rewrite(data: bytes) -> Iterator[bytes]:
+    """Yield the serialized envelope *data* redacted, with the length of every item made right."""
+    import json
+
+    for header, payload in _parse(data):
+        cleaned = redact_bytes(header)
+        if payload is None:
+            yield cleaned + b"\n"
+            continue
+        body = redact_bytes(payload)
+        fields = {**json.loads(cleaned), "length": len(body)}
+        yield json.dumps(fields).encode() + b"\n" + body + b"\n"
+
+
+def _parse(data: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    """Yield the envelope's header (with ``None``), then header and payload of each item."""
+    import json
+
+    stream = io.BytesIO(data)
+    yield stream.readline().rstrip(b"\n"), None
+    while header := stream.readline().rstrip(b"\n"):
+        yield header, stream.read(json.loads(header)["length"])
+        stream.readline()
+
+
+def _make_transport(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    transport = original(*args, **kwargs)
+    _shadow(transport)
+    return transport
+
+
+def _shadow(transport: Any) -> None:
+    """Give *transport* redacted copies, unless it is one of the SDK's, which serialize them."""
+    kind = type(transport)
+    if transport is None or transport in _shadowed:
+        return
+    if kind.__module__ == "sentry_sdk.transport" and "Http" in kind.__name__:
+        return
+    capture = transport.capture_envelope
+    transport.capture_envelope = lambda envelope: capture(_redacted(envelope))
+    _shadowed.add(transport)
+
+
+def _redacted(envelope: Any) -> Any:
+    """Return *envelope*, or a redacted copy when it holds a secret."""
+    import json
+
+    from sentry_sdk.envelope import Envelope, Item, PayloadRef
+
+    items = []
+    for item in envelope.items:
+        payload = item.get_bytes()
+        cleaned, headers = redact_bytes(payload), _redacted_headers(item.headers)
+        if cleaned is payload and headers is item.headers:
+            items.append(item)
+        elif item.payload.json is None:
+            items.append(Item(cleaned, headers=headers))
+        else:
+            items.append(Item(PayloadRef(json=json.loads(cleaned)), headers=headers))
+    headers = _redacted_headers(envelope.headers)
+    if headers is envelope.headers and all(
+        a is b for a, b in zip(items, envelope.items, strict=True)
+    ):
+        return envelope
+    return Envelope(headers=headers, items=items)
+
+
+def _redacted_headers(headers: dict[str, Any]) -> dict[str, Any]:
+    return cast("dict[str, Any]", redact_value(headers, _DEPTH))

@@ -1,0 +1,177 @@
+"""The ``logging`` module of the standard library.
+
+Every record is cleaned in place before the first handler sees it (``Logger.callHandlers``), every
+formatted text again before it is written (``Handler.format``: records from a queue or a custom
+formatter), and so is what ``Handler.handleError`` prints of a record that could not be written.
+A filter could not do that: a logger's filters do not see the records of its children.
+A record without a secret is not touched, so its template and arguments stay what they were.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from safetwilio.redaction.engine import FAILED, redact, redact_value
+from safetwilio.redaction.sinks._patch import Patch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ATTRIBUTES = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
+_RENDERED = _ATTRIBUTES | {"message", "asctime"}
+_TRACEBACK = logging.Formatter()
+
+
+def available() -> bool:
+    """Return ``True``: the module is always there."""
+    return True
+
+
+def install() -> None:
+    """Redact every record and every formatted text of this process."""
+    for patch in _PATCHES:
+        patch.apply()
+
+
+def uninstall() -> None:
+    """Restore the functions and the record factory."""
+    for patch in _PATCHES:
+        patch.remove()
+    if logging.getLogRecordFactory() is _clean_factory:
+        logging.setLogRecordFactory(_factories.pop())
+
+
+def fall_back() -> None:
+    """Clean records as they are made; ``extra=`` values and unusual formatters are not seen."""
+    if logging.getLogRecordFactory() is not _clean_factory:
+        _factories[:] = [logging.getLogRecordFactory()]
+        logging.setLogRecordFactory(_clean_factory)
+
+
+def check() -> bool:
+    """Log a random canary to a private buffer, in all ways that once leaked, and look for it."""
+    from safetwilio.redaction.sinks import canary
+
+    secret = canary()
+    buffer = io.StringIO()
+    handler = logging.StreamHandler(buffer)
+    handler.setFormatter(logging.Formatter("%(message)s %(extra)s", defaults={"extra": secret}))
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005
+    # Attached to nothing, and of the one name Sentry's own wrapper never reports.
+    logger = logging.Logger("sentry_sdk.errors")  # noqa: LOG001
+    logger.addHandler(handler)
+    try:
+        raise RuntimeError(secret)  # noqa: TRY301
+    except RuntimeError:
+        record = logging.LogRecord(
+            logger.name, 1, __file__, 0, "%s", (secret,), sys.exc_info(), sinfo=secret
+        )
+    record.extra = secret
+    logger.handle(record)
+    handler.handle(logging.LogRecord(logger.name, 1, __file__, 0, secret, (), None))
+    handler.close()
+    seen = buffer.getvalue() + str([v for k, v in vars(record).items() if k != "exc_info"])
+    return "[TWILIO:account:" in buffer.getvalue() and secret not in seen
+
+
+def clean(record: logging.LogRecord) -> None:
+    """Mask every secret in *record*, in place; one that cannot be searched loses its content."""
+    try:
+        _clean_message(record)
+        _clean_traceback(record)
+        attributes = vars(record)
+        if len(attributes) > len(_ATTRIBUTES):
+            for name in attributes.keys() - _RENDERED:
+                attributes[name] = redact_value(attributes[name])
+    except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
+        record.msg, record.args = FAILED, ()
+        record.exc_info = record.exc_text = record.stack_info = None
+        for name in vars(record).keys() - _ATTRIBUTES:
+            delattr(record, name)
+
+
+def _clean_message(record: logging.LogRecord) -> None:
+    try:
+        message = record.getMessage()
+    except Exception:  # noqa: BLE001 - the handler will meet it again and report it
+        record.msg = redact_value(record.msg)
+        record.args = redact_value(record.args)  # type: ignore[assignment]
+        return
+    if redact(message) is message and _is_plain(record.args):
+        return
+    record.msg = redact_value(record.msg)
+    record.args = redact_value(record.args)  # type: ignore[assignment]
+    message = record.getMessage()
+    cleaned = redact(message)
+    if cleaned is not message:  # an object's text, or a secret put together by the template
+        record.msg, record.args = cleaned, ()
+
+
+def _is_plain(args: object) -> bool:
+    """Return whether *args* show all they hold in the message (mappings may hold more)."""
+    return not args or type(args) is tuple
+
+
+def _clean_traceback(record: logging.LogRecord) -> None:
+    if record.exc_info and not record.exc_text:
+        text = _TRACEBACK.formatException(record.exc_info)
+        cleaned = redact(text)
+        if cleaned is not text:  # formatters use the cached text instead of making their own
+            record.exc_text = cleaned
+    elif record.exc_text:
+        record.exc_text = redact(record.exc_text)
+    if record.stack_info:
+        record.stack_info = redact(record.stack_info)
+
+
+def _call_handlers(original: Callable[..., None], logger: object, record: Any) -> None:
+    clean(record)
+    original(logger, record)
+
+
+def _format(original: Callable[..., object], handler: object, record: Any) -> object:
+    text = original(handler, record)
+    cleaned = redact_value(text)
+    if cleaned is not text:
+        # What the formatter has left on the record is for other handlers to see.
+        for name in ("message", "exc_text"):
+            if name in vars(record):
+                setattr(record, name, redact_value(getattr(record, name)))
+    return cleaned
+
+
+def _handle_error(original: Callable[..., None], handler: object, record: Any) -> None:
+    import copy
+
+    record = copy.copy(record)
+    try:
+        shown = f"Message: {record.msg!r}\nArguments: {record.args}"
+    except Exception:  # noqa: BLE001 - as the original does
+        shown = FAILED
+    error = traceback.format_exc()
+    printed = "".join((shown, error, *traceback.format_stack()))
+    if redact(printed) is printed:
+        original(handler, record)
+    elif logging.raiseExceptions and sys.stderr:
+        try:
+            sys.stderr.write(redact(f"--- Logging error ---\n{error}{shown}\n"))
+        except OSError:
+            return
+
+
+def _clean_factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    record = _factories[-1](*args, **kwargs)
+    clean(record)
+    return record
+
+
+_factories: list[Callable[..., logging.LogRecord]] = []
+_PATCHES = (
+    Patch(logging.Logger, "callHandlers", _call_handlers),
+    Patch(logging.Handler, "format", _format),
+    Patch(logging.Handler, "handleError", _handle_error),
+)
