@@ -17,7 +17,7 @@ from safetwilio.backends.interface import Absent, Record, Value
 from safetwilio.backends.locate import parse, references
 from safetwilio.errors import ConfigurationError
 from safetwilio.policy import broken_glass, emulator_url
-from safetwilio.problems import Attempt, Problem
+from safetwilio.problems import Attempt, Problem, faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,11 +74,13 @@ def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Va
     problems += _account_problems(record, around, fields, account)
     problems += _field_problems(fields)
     problems += _main_key(fields)
-    if not problems or all(p.severity == "warning" for p in problems):
+    if not faults(problems):
         sids = (fields["account_sid"].reveal(), fields["key_sid"].reveal())
         mismatch = rules.check_emulated(sids=sids, emulator=emulator)
         problems += [mismatch] if mismatch else []
-    return Resolved(_as_settings(fields, emulator), record.source, record.version, tuple(problems))
+    # What is faulty stays sealed: the caller raises, and its frames are shown with their locals.
+    settings = {} if faults(problems) else _as_settings(fields, emulator)
+    return Resolved(settings, record.source, record.version, tuple(problems))
 
 
 def _emulator(problems: list[Problem]) -> str | None:

@@ -7,6 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from requests.auth import HTTPBasicAuth
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
@@ -149,6 +150,8 @@ class TwilioClient(Client):
         if self._glass is not None:
             self._glass.require_open()
         credential = self._credential
+        if isinstance(auth, HTTPBasicAuth):
+            auth = (auth.username, auth.password)
         if isinstance(auth, tuple):
             username, secret = auth
             given = _checked(username, secret, self.account_sid, broken_glass())

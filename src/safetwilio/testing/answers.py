@@ -1,0 +1,79 @@
+"""What Twilio answers: documents, refusals, and how both write dates and errors.
+
+Error bodies have ``code``, ``message``, ``more_info`` and ``status`` (facts: twilio.md, section 5;
+twilio-python reads them in ``twilio/base/version.py``). Messages follow what Twilio was seen to
+send; only codes and statuses are meant to be relied upon.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status and the document that goes with it; 204 has none."""
+
+    status: int
+    document: dict[str, Any] | None = field(default=None, repr=False)
+
+
+class Refused(Exception):
+    """The request ends here, with Twilio's error *code*, HTTP *status* and *message*."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        """Refuse with *status*, *code* and *message*."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+    def answer(self) -> Answer:
+        """Return the error as Twilio writes it."""
+        return Answer(
+            self.status,
+            {
+                "code": self.code,
+                "message": self.message,
+                "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
+                "status": self.status,
+            },
+        )
+
+
+def not_authenticated() -> Refused:
+    """Return 401/20003, the answer to every wrong, deleted or too weak credential."""
+    return Refused(401, 20003, "Authenticate")
+
+
+def not_found(path: str) -> Refused:
+    """Return 404/20404 about *path* (wording: github.com/twilio/twilio-node/issues/684)."""
+    return Refused(404, 20404, f"The requested resource {path} was not found")
+
+
+def method_not_allowed() -> Refused:
+    """Return 405/20004 (https://www.twilio.com/docs/api/errors/20004)."""
+    return Refused(405, 20004, "Method not allowed")
+
+
+def bad_parameter(name: str, why: str) -> Refused:
+    """Return 400/20001, the general error about the value of the parameter *name*.
+
+    Source: https://www.twilio.com/docs/api/errors/20001.
+    """
+    return Refused(400, 20001, f"Invalid parameter {name}: {why}")
+
+
+def rfc2822(moment: datetime | None) -> str | None:
+    """Return *moment* as v2010 resources write it: ``Thu, 24 Aug 2023 05:01:45 +0000``."""
+    return None if moment is None else format_datetime(moment)
+
+
+def iso8601(moment: datetime) -> str:
+    """Return *moment* as v1 resources write it: ``2023-08-24T05:01:45Z``."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,60 @@
+"""A request on its way through the emulator: who calls, about which account, with what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from safetwilio.testing.assumptions import Assumption, Choice
+    from safetwilio.testing.exchange import EmulatedRequest
+    from safetwilio.testing.state import Account, Key, World
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose credentials came with the request: an account's token, or its *key*."""
+
+    account: Account
+    key: Key | None
+
+    @property
+    def strength(self) -> str:
+        """``"token"`` or the kind of the key."""
+        return self.key.kind if self.key else "token"
+
+
+@dataclass(frozen=True)
+class Call:
+    """An admitted request; *account* is the one it acts on, *sid* the resource it names."""
+
+    world: World
+    request: EmulatedRequest
+    caller: Caller
+    account: Account
+    sid: str = ""
+    form: Mapping[str, list[str]] = field(default_factory=dict, repr=False)
+
+    def assumed(self, assumption: Assumption) -> Choice:
+        """Return the choice this emulator makes for *assumption*."""
+        return self.world.assumptions[assumption]
+
+    def get(self, name: str) -> str:
+        """Return the form parameter *name*, the last if repeated, or an empty string."""
+        return self.form.get(name, [""])[-1]
+
+    def has(self, name: str) -> bool:
+        """Return whether the form has the parameter *name*, be it empty."""
+        return name in self.form
+
+
+def read_form(request: EmulatedRequest) -> dict[str, list[str]]:
+    """Return the parameters in the body of *request*; a body of another type has none."""
+    if not request.headers.get("content-type", FORM).startswith(FORM):
+        return {}
+    return parse_qs(request.body.decode("utf-8", "replace"), keep_blank_values=True)

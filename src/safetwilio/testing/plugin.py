@@ -1,0 +1,94 @@
+"""The pytest plugin: two fixtures, and an ini option for tests that import a client at once.
+
+Loading it changes nothing and imports nothing heavy; the emulator comes with the first fixture,
+or with ``safetwilio = emulator`` in the ini file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from safetwilio.testing.emulator import Emulator, Outbox
+    from safetwilio.testing.server import EmulatorServer
+
+INI = "safetwilio"
+
+# Whatever else could name or alter the default account's credentials gives way to the emulator's.
+_PAIR = ("ACCOUNT_SID", "API_KEY", "API_KEY_SID", "API_SECRET", "API_KEY_SECRET", "AUTH_TOKEN")
+_OUT_OF_THE_WAY = (
+    *(f"TWILIO_{name}{suffix}" for name in _PAIR for suffix in ("", "_FILE")),
+    *(f"TWILIO_{name}{suffix}" for name in ("REGION", "EDGE") for suffix in ("", "_FILE")),
+    "SAFETWILIO_ADMIN_BACKEND",
+    "SAFETWILIO_BACKEND",
+    "SAFETWILIO_BOOT",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the ini option."""
+    parser.addini(
+        INI,
+        "'emulator': fake Twilio credentials and a loopback emulator from the start, so that test"
+        " modules may import safetwilio.client at module level. Empty (default): nothing.",
+        default="",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start an emulator for the whole session if the ini file asks for it."""
+    chosen = str(config.getini(INI)).strip()
+    if not chosen:
+        return
+    if chosen != "emulator":
+        raise pytest.UsageError(f"ini option {INI} is 'emulator' or empty, not {chosen!r}")
+    from safetwilio.testing.server import EmulatorServer
+
+    server, environment = EmulatorServer().start(), pytest.MonkeyPatch()
+    for undo in (_reset, server.stop, environment.undo):  # run from the last to the first
+        config.add_cleanup(undo)
+    point_to(server, environment)
+
+
+@pytest.fixture
+def safetwilio_emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """Give the test a fresh emulator, and safetwilio its seeded account and Standard key.
+
+    The server's URL is ``os.environ["SAFETWILIO_EMULATOR"]``; it stops with the test.
+    """
+    from safetwilio.testing.server import EmulatorServer
+
+    with EmulatorServer() as server:
+        point_to(server, monkeypatch)
+        _reset()
+        yield server.emulator
+        _reset()
+
+
+@pytest.fixture
+def safetwilio_outbox(safetwilio_emulator: Emulator) -> Outbox:
+    """Give the test the messages it sends: objects with to, from_, body, sid, key_sid."""
+    return safetwilio_emulator.messages
+
+
+def point_to(server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the environment so that safetwilio talks to *server* as its seeded account."""
+    for name in _OUT_OF_THE_WAY:
+        monkeypatch.delenv(name, raising=False)
+    emulator = server.emulator
+    monkeypatch.setenv("SAFETWILIO_BACKEND", "env")
+    monkeypatch.setenv("SAFETWILIO_EMULATOR", server.url)
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", emulator.account.sid)
+    monkeypatch.setenv("TWILIO_API_KEY", emulator.standard_key.sid)
+    monkeypatch.setenv("TWILIO_API_SECRET", emulator.standard_key.secret)
+
+
+def _reset() -> None:
+    """Let safetwilio forget the credentials it booted with."""
+    import safetwilio
+
+    safetwilio.reset()

@@ -1,0 +1,1 @@
+"""The REST resources that the emulator serves, one file each."""

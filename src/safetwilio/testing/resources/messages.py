@@ -1,0 +1,210 @@
+"""``/2010-04-01/Accounts/{AccountSid}/Messages``: sending, reading, redacting, deleting.
+
+OpenAPI: ``twilio_api_v2010.json``, CreateMessage, ListMessage, FetchMessage, UpdateMessage,
+DeleteMessage. A message's status follows from the emulator's clock alone (``delivery``); no
+message fails by itself, nothing is charged, and no status callback is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from safetwilio.testing import assumptions
+from safetwilio.testing.answers import Answer, Refused, bad_parameter, not_found, rfc2822
+from safetwilio.testing.paging import page
+from safetwilio.testing.resources.outgoing import accept, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from safetwilio.testing.call import Call
+    from safetwilio.testing.state import Message
+
+_LAST_STATES = {"delivered", "canceled"}
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def create(call: Call) -> Answer:
+    """Accept a message; with test credentials it is checked and answered but kept nowhere.
+
+    Test credentials do not update the state of the account
+    (https://www.twilio.com/docs/iam/test-credentials).
+    """
+    message = accept(call)
+    if not call.account.test:
+        call.account.messages.put(message.sid, message)
+        call.world.sent.append(message)
+    # every creation example of the OpenAPI file is still to be sent
+    return Answer(201, _show(message, _first_status(message), None))
+
+
+def fetch(call: Call) -> Answer:
+    """Answer with one message."""
+    return Answer(200, _show_now(call, _find(call)))
+
+
+def list_all(call: Call) -> Answer:
+    """Answer with the account's messages, filtered by To, From and DateSent."""
+    return page(
+        call,
+        "messages",
+        call.account.messages,
+        lambda message: _show_now(call, message),
+        _filters(call),
+    )
+
+
+def update(call: Call) -> Answer:
+    """Redact a message (an empty Body) or cancel a scheduled one (Status ``canceled``)."""
+    message = _find(call)
+    if call.get("Body"):
+        raise bad_parameter("Body", "must be empty")
+    if call.has("Body"):
+        message = replace(message, body="")
+    if call.has("Status"):
+        if call.get("Status") != "canceled":
+            raise bad_parameter("Status", "only canceled can be set")
+        if delivery(call, message)[0] != "scheduled":
+            # https://www.twilio.com/docs/api/errors/30409
+            raise _conflict(call, 30409, "This message cannot be canceled")
+        message = replace(message, canceled=True)
+    message = replace(message, updated=call.world.now())
+    call.account.messages.put(message.sid, message)
+    return Answer(200, _show_now(call, message))
+
+
+def delete(call: Call) -> Answer:
+    """Delete a message that is in its last state."""
+    message = _find(call)
+    finished = delivery(call, message)[0] in _LAST_STATES
+    if not finished and call.assumed(assumptions.DELETE_UNFINISHED) == "refused":
+        raise _conflict(call, 20009, "Cannot delete message because delivery is not completed")
+    call.account.messages.remove(message.sid)
+    return Answer(204)
+
+
+def delivery(call: Call, message: Message) -> tuple[str, datetime | None]:
+    """Return the status of *message* by the emulator's clock, and when it was sent.
+
+    scheduled (until due) → queued or accepted → sent → delivered; canceled stays canceled.
+    """
+    step = timedelta(seconds=int(call.assumed(assumptions.DELIVERY_SECONDS)))
+    now, sent = call.world.now(), message.due + step
+    if message.canceled:
+        return "canceled", None
+    if now < message.due:
+        return "scheduled", None
+    if now < sent:
+        return "accepted" if message.messaging_service_sid else "queued", None
+    return ("sent" if now < sent + step else "delivered"), sent
+
+
+def _first_status(message: Message) -> str:
+    if message.due > message.created:
+        return "scheduled"
+    return "accepted" if message.messaging_service_sid else "queued"
+
+
+def _conflict(call: Call, code: int, message: str) -> Refused:
+    return Refused(int(call.assumed(assumptions.CONFLICT_STATUS)), code, message)
+
+
+def _find(call: Call) -> Message:
+    message = call.account.messages.get(call.sid)
+    if message is None:
+        raise not_found(call.request.path)
+    return message
+
+
+def _filters(call: Call) -> Callable[[Message], bool] | None:
+    """Return which messages the query asks for, ``None`` for all."""
+    query = dict(call.request.query)
+    by_second = call.assumed(assumptions.DATE_SENT_PRECISION) == "second"
+    unsent = bool(call.assumed(assumptions.UNSENT_MATCH_DATE_FILTER))
+    bounds = {
+        name: _moment(query[name], by_second=by_second)
+        for name in ("DateSent", "DateSent<", "DateSent>")
+        if query.get(name)
+    }
+
+    def in_time(message: Message) -> bool:
+        sent = delivery(call, message)[1]
+        if sent is None and not unsent:
+            return False
+        moment = sent or message.created
+        return all(
+            _within(name, moment if exact else _day(moment), bound)
+            for name, (bound, exact) in bounds.items()
+        )
+
+    def wanted(message: Message) -> bool:
+        return (
+            query.get("To", message.to) == message.to
+            and query.get("From", message.from_) == message.from_
+            and (not bounds or in_time(message))
+        )
+
+    return wanted if bounds or query.keys() & {"To", "From"} else None
+
+
+def _within(name: str, moment: datetime, bound: datetime) -> bool:
+    """Compare as OpenAPI says: on the date, on and before it (``<``), on and after it (``>``)."""
+    if name == "DateSent":
+        return moment == bound
+    return moment <= bound if name == "DateSent<" else moment >= bound
+
+
+def _moment(text: str, *, by_second: bool) -> tuple[datetime, bool]:
+    """Return the moment that *text* means in GMT, and whether its time of day counts.
+
+    The OpenAPI description names ``YYYY-MM-DD``; its examples also hold RFC 2822.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            raise bad_parameter("DateSent", "not a date such as 2026-01-31") from None
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    exact = by_second and not _DAY.fullmatch(text)
+    return (moment if exact else _day(moment)), exact
+
+
+def _day(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _show_now(call: Call, message: Message) -> dict[str, Any]:
+    return _show(message, *delivery(call, message))
+
+
+def _show(message: Message, status: str, sent: datetime | None) -> dict[str, Any]:
+    uri = f"/2010-04-01/Accounts/{message.account_sid}/Messages/{message.sid}"
+    return {
+        "sid": message.sid,
+        "account_sid": message.account_sid,
+        "messaging_service_sid": message.messaging_service_sid,
+        "to": message.to,
+        "from": message.from_,
+        "body": message.body,
+        "status": status,
+        "direction": "outbound-api",
+        # OpenAPI: initially 0 with a messaging service, since no sender is assigned yet
+        "num_segments": "0" if message.messaging_service_sid else str(segments(message.body)),
+        "num_media": str(len(message.media_urls)),
+        "date_created": rfc2822(message.created),
+        "date_updated": rfc2822(message.updated),
+        "date_sent": rfc2822(sent),
+        "price": None,
+        "price_unit": "USD",
+        "error_code": None,
+        "error_message": None,
+        "api_version": "2010-04-01",
+        "uri": f"{uri}.json",
+        "subresource_uris": {"media": f"{uri}/Media.json"},
+    }

@@ -1,0 +1,141 @@
+"""Checking a message before it is accepted.
+
+Codes: https://www.twilio.com/docs/api/errors and, for the magic numbers that test credentials
+take, https://www.twilio.com/docs/iam/test-credentials#test-sms-messages.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from safetwilio.shapes import is_sid
+from safetwilio.testing import assumptions
+from safetwilio.testing.answers import Refused, bad_parameter
+from safetwilio.testing.state import Message, new_sid
+
+if TYPE_CHECKING:
+    from safetwilio.testing.call import Call
+
+LONGEST_BODY = 1600  # OpenAPI: Body, up to 1,600 characters
+SOONEST, LATEST = timedelta(minutes=15), timedelta(days=35)  # errors/35114
+MAGIC_SENDER = "+15005550006"
+
+_E164 = re.compile(r"\+[1-9]\d{1,14}")
+# OpenAPI: From is a number, an alphanumeric sender ID, a short code, a SIM or a channel address
+_CHANNEL = re.compile(r"[a-z]+:.+")
+_SENDER = re.compile(r"\+[1-9]\d{1,14}|\d{3,8}|[A-Za-z0-9 +\-_&]{1,11}|DE[0-9a-fA-F]{32}|[a-z]+:.+")
+_MAGIC_TO = {
+    "+15005550001": (21211, "The 'To' number {} is not a valid phone number."),
+    "+15005550002": (21612, "The 'To' phone number {} is not reachable via SMS."),
+    "+15005550003": (21408, "Permission to send an SMS to the region of {} is not enabled."),
+    "+15005550004": (21610, "The message From/To pair violates a blacklist rule."),
+    "+15005550009": (21614, "'To' number {} is not a valid mobile number."),
+}
+_MAGIC_FROM = {
+    "+15005550001": (21212, "The 'From' number {} is not a valid phone number."),
+    "+15005550008": (21611, "The SMS queue of {} is full."),
+}
+_GSM7 = set(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_GSM7_TWO_UNITS = set("^{}\\[~]|€\f")
+
+
+def accept(call: Call) -> Message:
+    """Return the message that *call* asks for, or raise what Twilio answers instead."""
+    to, sender, service = call.get("To"), call.get("From"), call.get("MessagingServiceSid")
+    _check_addresses(to, sender, service)
+    if call.account.test:
+        _check_magic(to, sender)
+    _check_content(call)
+    media = tuple(call.form.get("MediaUrl", ()))
+    now = call.world.now()
+    key = call.caller.key
+    return Message(
+        sid=new_sid("MM" if media else "SM"),
+        account_sid=call.account.sid,
+        key_sid=key.sid if key else None,
+        to=to,
+        from_=sender or None,
+        body=call.get("Body"),
+        created=now,
+        updated=now,
+        due=_due(call, now, service),
+        media_urls=media,
+        messaging_service_sid=service or None,
+    )
+
+
+def segments(body: str) -> int:
+    """Return how many SMS segments *body* takes.
+
+    160 GSM-7 units or 70 UCS-2 units in one, 153 or 67 in each of several (OpenAPI: num_segments
+    and Body). Segments are counted by length alone: a character of two units may span two here.
+    """
+    if set(body) <= _GSM7 | _GSM7_TWO_UNITS:
+        length, single, several = (
+            len(body) + sum(each in _GSM7_TWO_UNITS for each in body),
+            160,
+            153,
+        )
+    else:
+        length, single, several = len(body.encode("utf-16-le")) // 2, 70, 67
+    return 1 if length <= single else -(-length // several)
+
+
+def _check_addresses(to: str, sender: str, service: str) -> None:
+    if not to:
+        raise Refused(400, 21604, "A 'To' phone number is required.")
+    if not sender and not service:
+        raise Refused(400, 21603, "A 'From' phone number is required.")
+    if not (_E164.fullmatch(to) or _CHANNEL.fullmatch(to)):
+        raise Refused(400, 21211, f"The 'To' number {to} is not a valid phone number.")
+    if sender and not _SENDER.fullmatch(sender):
+        raise Refused(400, 21212, f"The 'From' number {sender} is not a valid phone number.")
+    if service and not is_sid(service, "MG"):
+        raise bad_parameter("MessagingServiceSid", "not an MG SID")
+
+
+def _check_magic(to: str, sender: str) -> None:
+    if sender in _MAGIC_FROM:
+        code, message = _MAGIC_FROM[sender]
+        raise Refused(400, code, message.format(sender))
+    if sender != MAGIC_SENDER:
+        raise Refused(
+            400,
+            21606,
+            f"The From phone number {sender} is not a valid, SMS-capable inbound phone number"
+            " or short code for your account.",
+        )
+    if to in _MAGIC_TO:
+        code, message = _MAGIC_TO[to]
+        raise Refused(400, code, message.format(to))
+
+
+def _check_content(call: Call) -> None:
+    if not any(call.get(name) for name in ("Body", "MediaUrl", "ContentSid")):
+        code = int(call.assumed(assumptions.MISSING_BODY_CODE))
+        raise Refused(400, code, "Message body is required.")
+    if len(call.get("Body")) > LONGEST_BODY:
+        raise Refused(400, 21617, "The concatenated message body exceeds the 1600 character limit.")
+
+
+def _due(call: Call, now: datetime, service: str) -> datetime:
+    """Return when the message is to be sent.
+
+    Without a messaging service the scheduling parameters are dropped and the message is sent at
+    once (support.twilio.com, Message Scheduling FAQs); the window is that of errors/35114.
+    """
+    if not service or call.get("ScheduleType") != "fixed":
+        return now
+    try:
+        due = datetime.fromisoformat(call.get("SendAt"))
+    except ValueError:
+        raise Refused(400, 35114, "SendAt is not an ISO 8601 timestamp") from None
+    due = due.astimezone(UTC) if due.tzinfo else due.replace(tzinfo=UTC)
+    if not SOONEST <= due - now <= LATEST:
+        raise Refused(400, 35114, "SendAt is not 15 minutes to 35 days ahead")
+    return due

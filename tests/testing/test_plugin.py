@@ -1,0 +1,182 @@
+"""The pytest plugin, run in pytest sessions of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture
+def clean(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Return a session whose environment has a developer's settings, which tests must not use."""
+    for name in [name for name in os.environ if name.startswith(("TWILIO_", "SAFETWILIO_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "the developer's own")
+    monkeypatch.setenv("SAFETWILIO_BACKEND", "vault://the/developers/own")
+    monkeypatch.setenv("TWILIO_PHONE_NUMBER", "+15005550006")
+    return pytester
+
+
+def test_loading_the_plugin_imports_nothing_and_changes_nothing() -> None:
+    program = """
+import json, os, sys
+import pytest
+before, modules = dict(os.environ), set(sys.modules)
+import safetwilio.testing.plugin
+new = sorted(set(sys.modules) - modules)
+print(json.dumps([before == dict(os.environ), new]))
+"""
+    command = [sys.executable, "-c", program]
+    unchanged, new = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert unchanged
+    assert not [name for name in new if name.partition(".")[0] in {"twilio", "requests", "http"}]
+    assert [name for name in new if name.startswith("safetwilio")] == [
+        "safetwilio",
+        "safetwilio.testing",
+        "safetwilio.testing.plugin",
+    ]
+
+
+def test_without_the_ini_option_a_session_is_as_ever(clean: pytest.Pytester) -> None:
+    clean.makepyfile(
+        """
+        import os, sys, threading
+
+        def test_environment():
+            assert os.environ["TWILIO_AUTH_TOKEN"] == "the developer's own"
+            assert "SAFETWILIO_EMULATOR" not in os.environ
+            assert "safetwilio.testing.server" not in sys.modules
+            assert [t for t in threading.enumerate() if "safetwilio" in t.name] == []
+        """
+    )
+    clean.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_the_fixture_points_the_environment_to_the_emulator(clean: pytest.Pytester) -> None:
+    clean.makepyfile(
+        """
+        import os
+
+        def test_environment(safetwilio_emulator):
+            emulator = safetwilio_emulator
+            assert os.environ["TWILIO_ACCOUNT_SID"] == emulator.account.sid
+            assert os.environ["TWILIO_API_KEY"] == emulator.standard_key.sid
+            assert os.environ["TWILIO_API_SECRET"] == emulator.standard_key.secret
+            assert os.environ["SAFETWILIO_EMULATOR"].startswith("http://127.0.0.1:")
+            assert os.environ["SAFETWILIO_BACKEND"] == "env"
+            assert "TWILIO_AUTH_TOKEN" not in os.environ
+            assert os.environ["TWILIO_PHONE_NUMBER"] == "+15005550006"
+        """
+    )
+    clean.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_each_test_has_a_fresh_emulator_that_stops_with_it(clean: pytest.Pytester) -> None:
+    clean.makepyfile(
+        """
+        import os, socket, threading
+        import pytest
+
+        seen = []
+
+        @pytest.mark.parametrize("turn", [1, 2])
+        def test_fresh(safetwilio_emulator, safetwilio_outbox, turn):
+            assert len(safetwilio_outbox) == 0
+            assert safetwilio_emulator.account.sid not in [sid for sid, _ in seen]
+            seen.append((safetwilio_emulator.account.sid, os.environ["SAFETWILIO_EMULATOR"]))
+
+        def test_gone():
+            assert os.environ["TWILIO_AUTH_TOKEN"] == "the developer's own"
+            assert os.environ["SAFETWILIO_BACKEND"] == "vault://the/developers/own"
+            assert "TWILIO_ACCOUNT_SID" not in os.environ
+            assert len(seen) == 2
+            for _, url in seen:
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+            assert [t for t in threading.enumerate() if "safetwilio" in t.name] == []
+        """
+    )
+    clean.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=3)
+
+
+def test_the_outbox_shows_what_the_test_sent(clean: pytest.Pytester) -> None:
+    clean.makepyfile(
+        """
+        def test_sending(safetwilio_emulator, safetwilio_outbox):
+            from safetwilio import client
+            sent = client.messages.create(to="+15551230001", from_="+15005550006", body="hi")
+            [message] = safetwilio_outbox
+            assert (message.to, message.from_, message.body) == (
+                "+15551230001", "+15005550006", "hi"
+            )
+            assert message.sid == sent.sid
+            assert message.account_sid == safetwilio_emulator.account.sid
+            assert message.key_sid == safetwilio_emulator.standard_key.sid
+        """
+    )
+    clean.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+MODULE_LEVEL = """
+    import os
+    from safetwilio import client
+
+    def send():
+        return client.messages.create(to="+15551230001", from_="+15005550006", body="hi").sid
+
+    def test_without_a_fixture():
+        assert send().startswith("SM")
+        assert "TWILIO_AUTH_TOKEN" not in os.environ
+
+    def test_with_the_fixture(safetwilio_outbox):
+        sid = send()
+        assert [message.sid for message in safetwilio_outbox] == [sid]
+"""
+
+
+def test_the_ini_option_lets_modules_import_a_client(clean: pytest.Pytester) -> None:
+    clean.makeini("[pytest]\nsafetwilio = emulator\n")
+    clean.makepyfile(MODULE_LEVEL)
+    clean.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+def test_without_the_ini_option_such_a_module_is_not_collected(clean: pytest.Pytester) -> None:
+    clean.makepyfile(MODULE_LEVEL)
+    clean.runpytest_subprocess().assert_outcomes(errors=1)
+
+
+def environment() -> dict[str, str]:
+    """Return the environment but for the name of the running test, which pytest keeps there."""
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+def test_the_ini_option_gives_the_environment_back(clean: pytest.Pytester) -> None:
+    """In this very process: what the inner session changed is undone when it ends."""
+    clean.makeini("[pytest]\nsafetwilio = emulator\n")
+    clean.makepyfile(
+        """
+        import os, threading
+
+        def test_environment():
+            assert os.environ["TWILIO_ACCOUNT_SID"].startswith("AC5afe0000")
+            assert [t for t in threading.enumerate() if t.name == "safetwilio-emulator"]
+        """
+    )
+    before = environment()
+    clean.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=1)
+    assert environment() == before
+    assert not [each for each in threading.enumerate() if each.name == "safetwilio-emulator"]
+
+
+def test_another_value_of_the_ini_option_is_a_usage_error(clean: pytest.Pytester) -> None:
+    clean.makeini("[pytest]\nsafetwilio = on\n")
+    result = clean.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*ini option safetwilio is 'emulator' or empty, not 'on'*"])
