@@ -1,0 +1,164 @@
+"""Every check of this project; `python3 dev.py SESSION` runs one with only Python and pip there.
+
+All but `system` need nothing besides pip; what needs Debian's or npm's packages is in `system`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import nox
+from nox.project import dependency_groups, load_toml
+
+nox.needs_version = ">=2026.7"
+nox.options.sessions = ["tests", "lint", "types", "docs"]
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_external_run = True
+nox.options.download_python = "never"
+# nox's own default turns a missing interpreter into a failure when CI is set.
+nox.options.error_on_missing_interpreters = False
+
+ROOT = Path(__file__).parent
+PYPROJECT: dict[str, Any] = load_toml("pyproject.toml")
+OLDEST = "3.11"
+CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
+# The running interpreter is there, so `tests` always has something to run.
+PYTHONS = sorted(
+    {OLDEST, "3.12", "3.13", "3.14", CURRENT}, key=lambda v: [int(n) for n in v.split(".")]
+)
+ENVIRONMENTS = [
+    nox.param(OLDEST, "newest", id="3.11"),
+    nox.param(OLDEST, "lowest", id="3.11-lowest"),
+    *[nox.param(python, "newest", id=python) for python in PYTHONS if python != OLDEST],
+]
+# A test that hangs must not hang the run; pytest-timeout then shows where every thread stands.
+TIMEOUT = "--timeout=120"
+# A developer's real credentials must not reach a test or a demo.
+CLEAN_ENV: dict[str, str | None] = {
+    name: None for name in os.environ if name.startswith(("TWILIO_", "SAFETWILIO_"))
+}
+
+
+def _offer_pyenv_interpreters() -> None:
+    """Put pyenv's interpreters at the end of PATH: its shims hide all but the selected one."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = (p.parent for v in PYTHONS for p in root.glob(f"versions/{v}.*/bin/python{v}"))
+    os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *map(str, sorted(found))])
+
+
+_offer_pyenv_interpreters()
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run an example from the checkout: `-- NAME` chooses another than `quickstart`."""
+    name, *arguments = session.posargs or ["quickstart"]
+    examples = {path.parent.name: path for path in ROOT.glob("examples/*/demo.py")}
+    if name not in examples:
+        session.error(f"There is no example {name!r}; there are: {', '.join(sorted(examples))}")
+    requirements = examples[name].with_name("requirements.txt")
+    session.install("--quiet", ".", *(["-r", str(requirements)] if requirements.exists() else []))
+    session.run("python", str(examples[name]), *arguments, env=CLEAN_ENV)
+
+
+@nox.session
+@nox.parametrize(("python", "dependencies"), ENVIRONMENTS)
+def tests(session: nox.Session, dependencies: str) -> None:
+    """Run the tests against the built wheel; arguments go to pytest and switch the gate off."""
+    _install_wheel(session, *(_lower_bounds() if dependencies == "lowest" else ()))
+    ignored = ("--ignore=tests/system", "--ignore=tests/typing")
+    arguments = ["pytest", TIMEOUT, *ignored, *session.posargs]
+    # The other environments leave out what is written for this one, so only it is measured.
+    if session.posargs or session.python != OLDEST or dependencies != "newest":
+        session.run("python", "-m", *arguments, env=CLEAN_ENV)
+        return
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", *arguments, env=CLEAN_ENV)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def system(session: nox.Session) -> None:
+    """Run the tests that need Debian's or npm's packages; `.ci/run` installs those."""
+    if not any((ROOT / "tests" / "system").glob("**/test_*.py")):
+        session.skip("there are no system tests yet")
+    _install_wheel(session)
+    session.run("python", "-m", "pytest", TIMEOUT, "tests/system", *session.posargs, env=CLEAN_ENV)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, docstrings and the floors: which room may import which."""
+    session.install("--quiet", *dependency_groups(PYPROJECT, "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("interrogate", "src")
+    session.run("lint-imports", env={"PYTHONPATH": "src"})
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: mypy reads everything, pyright what users write against (never run)."""
+    session.install("--quiet", "--editable", ".[all]", *dependency_groups(PYPROJECT, "types"))
+    usage = ROOT / "tests" / "typing"
+    files = sorted(map(str, usage.glob("*.py")))
+    session.run("mypy", "src", "noxfile.py", "dev.py", *files)
+    if files:
+        session.run("pyright", "--project", str(usage))
+    else:
+        session.warn("pyright had nothing to check: tests/typing holds no file yet")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning or a dangling reference fails."""
+    session.install("--quiet", "--editable", ".[all]", *dependency_groups(PYPROJECT, "docs"))
+    session.run("sphinx-build", "-n", "-W", "--keep-going", "-q", "docs", "docs/_build/html")
+    session.log("Open docs/_build/html/index.html")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run the measurements, or those named: `-- NAME`."""
+    session.install("--quiet", ".")
+    names = session.posargs or sorted(path.stem for path in ROOT.glob("bench/*.py"))
+    for name in names:
+        session.run("python", f"bench/{name}.py", env=CLEAN_ENV)
+
+
+def _install_wheel(session: nox.Session, *pins: str) -> None:
+    """Install the wheel with all extras and the test tools, held to *pins* if there are any."""
+    wheel = _build_wheel(session)
+    newest = () if pins else ("--upgrade", "--upgrade-strategy", "eager")
+    tools = dependency_groups(PYPROJECT, "tests")
+    session.install("--quiet", *newest, f"{wheel}[all]", *tools, *pins)
+    # A kept environment may hold an older wheel of the same version, which pip leaves alone.
+    session.install("--quiet", "--force-reinstall", "--no-deps", wheel)
+
+
+def _build_wheel(session: nox.Session, built: list[str] = []) -> str:  # noqa: B006
+    """Return this run's wheel; *built* keeps it, so that all environments test one and the same."""
+    if not built:
+        dist = session.cache_dir / "dist"
+        shutil.rmtree(dist, ignore_errors=True)
+        session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(dist), ".")
+        built += map(str, dist.glob("*.whl"))
+    return built[0]
+
+
+def _lower_bounds() -> list[str]:
+    """Return the lower bound of each dependency and extra in pyproject.toml as an exact version."""
+    project = PYPROJECT["project"]
+    requirements = [
+        *project["dependencies"],
+        *(r for extra in project["optional-dependencies"].values() for r in extra),
+    ]
+    bounds = (re.match(r"([\w.-]+(?:\[.+?\])?)>=([\w.]+)", r) for r in requirements)
+    return [f"{bound[1]}=={bound[2]}" for bound in bounds if bound]
