@@ -11,6 +11,7 @@ from typing import Any, NoReturn, cast
 from safetwilio import _boot
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import refuse_pickle
+from safetwilio.errors import ConfigurationError
 from safetwilio.settings import require_account_name
 
 
@@ -78,9 +79,7 @@ _proxies: dict[str | None, ClientProxy] = {}
 
 def default_client() -> ClientProxy:
     """Boot (unless ``SAFETWILIO_BOOT=off``) and return the default account's proxy."""
-    if not _boot.is_switched_off():
-        _boot.get_account(None)
-    return _proxy(None)
+    return _booted(None)
 
 
 def get_client(account: str | None = None) -> TwilioClient:
@@ -91,9 +90,23 @@ def get_client(account: str | None = None) -> TwilioClient:
     :class:`safetwilio.errors.UsageError` (ST906) for a name that cannot be one.
     """
     name = None if account is None else require_account_name(account)
+    return cast("TwilioClient", _booted(name))
+
+
+def _booted(account: str | None) -> ClientProxy:
+    """Return the proxy of *account* once it has booted; a failure shows no frames but this one.
+
+    The report is what the reader needs, and the way to it inside this package says nothing.
+    """
+    failure: ConfigurationError | None = None
     if not _boot.is_switched_off():
-        _boot.get_account(name)
-    return cast("TwilioClient", _proxy(name))
+        try:
+            _boot.get_account(account)
+        except ConfigurationError as error:
+            failure = error.with_traceback(None)
+    if failure is not None:
+        raise failure
+    return _proxy(account)
 
 
 def _proxy(account: str | None) -> ClientProxy:

@@ -25,6 +25,7 @@ _BASE = "https://api.twilio.com/2010-04-01/Accounts"
 _OK = 200
 _UNAUTHENTICATED = 401
 _PERMISSION = 70051
+_TEST_CREDENTIALS = 20008
 
 
 class KeyProof(NamedTuple):
@@ -36,7 +37,7 @@ class KeyProof(NamedTuple):
 def prove(client: TwilioClient, key: ApiKey, *, validation_url: str | None = None) -> KeyProof:
     """Return proof that *key* works through *client*.
 
-    Raises :class:`InvalidCredentials` (ST320) if Twilio refuses it, and
+    Raises :class:`InvalidCredentials` (ST320 if Twilio refuses it, ST214 for test credentials) and
     :class:`BackendUnavailable` (ST321) if Twilio gave no usable answer.
     """
     url = validation_url or f"{_BASE}/{key.account_sid}/Messages.json"
@@ -44,6 +45,8 @@ def prove(client: TwilioClient, key: ApiKey, *, validation_url: str | None = Non
     code = _code(alive)
     if alive.status_code == _UNAUTHENTICATED and code != _PERMISSION:
         raise InvalidCredentials([_refused(key)])
+    if code == _TEST_CREDENTIALS:
+        raise InvalidCredentials([_test_credentials(key)])
     if alive.status_code != _OK and code != _PERMISSION:
         raise BackendUnavailable([_no_proof(f"HTTP {alive.status_code}, code {code}")])
     if code == _PERMISSION:
@@ -82,6 +85,15 @@ def _refused(key: ApiKey) -> Problem:
         found_in=(f"loaded from {key.origin}", f"for account {mask('account', key.account_sid)}"),
         fix="Most likely the key was deleted or rotated, the secret or the account SID belongs to "
         "another key, or the key was made in another region. Make a new one: safetwilio init",
+    )
+
+
+def _test_credentials(key: ApiKey) -> Problem:
+    return Problem(
+        code="ST214",
+        summary="These are test credentials, but live ones are needed.",
+        found_in=(f"loaded from {key.origin}; Twilio says so (20008)",),
+        fix="Make a key with the live Account SID and Auth Token: safetwilio init",
     )
 
 
