@@ -175,10 +175,44 @@ def test_who_may_rotate_the_token(needs: str) -> None:
         emulator.account.secondary_auth_token = None
 
 
-def test_a_key_of_an_account_without_that_path(emulator: Emulator, ask: Ask) -> None:
-    """An unknown account is refused like a stranger's; what is no account SID is not found."""
+def test_paths_without_an_account_of_ones_own(emulator: Emulator, ask: Ask) -> None:
+    """An unknown account is refused like a stranger's; what is no SID is not found."""
     token = token_of(emulator.account)
     unknown = f"/2010-04-01/Accounts/AC{32 * 'b'}/Messages.json"
     assert outcome(ask("GET", unknown, token)) == DENIED
-    by_key = f"/2010-04-01/Accounts/{emulator.main_key.sid}/Messages.json"
-    assert outcome(ask("GET", by_key, token)) == (404, 20404)
+    for wrong in ("null", "None", "", "\t" + emulator.account.sid):
+        path = f"/2010-04-01/Accounts/{wrong}/Messages.json"
+        assert outcome(ask("GET", path, token)) == (404, 20404)
+
+
+@pytest.mark.parametrize("code", [90002, 21470])
+def test_a_key_in_place_of_the_account(code: int) -> None:
+    """What ``twilio.rest.Client(key, secret)`` asks for when no account is given."""
+    emulator = Emulator(assumptions={"key_as_account_code": code})
+    ask, key = Ask(emulator), pair_of(emulator.main_key)
+    base = f"/2010-04-01/Accounts/{key[0]}"
+    for path in (f"{base}/Messages.json", f"{base}.json"):
+        refused = ask("GET", path, key)
+        assert outcome(refused) == (400, code)
+        assert refused.json()["message"] == f"AccountSid {key[0]} is invalid"
+        assert outcome(ask("GET", path, (key[0], "wrong"))) == DENIED
+
+
+@pytest.mark.parametrize(("status", "answer"), [(401, DENIED), (404, (404, 20404))])
+def test_an_unknown_path_without_credentials(status: int, answer: object) -> None:
+    emulator = Emulator(assumptions={"unknown_path_status": status})
+    ask = Ask(emulator)
+    assert outcome(ask("GET", "/2010-04-01/Nothing.json", None)) == answer
+    assert outcome(ask("GET", paths(emulator.account)["messages"], None)) == DENIED
+
+
+@pytest.mark.parametrize(("choice", "answer"), [(70051, (403, 70051)), (20003, DENIED)])
+def test_a_restricted_key_on_accounts(choice: int, answer: object) -> None:
+    emulator = Emulator(assumptions={"restricted_on_accounts": choice})
+    ask, at = Ask(emulator), paths(emulator.account)
+    key = pair_of(emulator.account.create_key("restricted", allow=["/twilio/iam/accounts/list"]))
+    assert outcome(ask("GET", at["account"], key)) == answer
+    assert outcome(ask("GET", "/2010-04-01/Accounts.json", key)) == OK
+    refused = ask("GET", at["messages"], key)
+    assert outcome(refused) == (403, 70051)
+    assert refused.json()["message"] == "Authorization Failed"

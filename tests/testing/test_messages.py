@@ -56,9 +56,40 @@ def test_what_is_refused(emulator: Emulator, form: dict[str, str], code: int) ->
     assert not emulator.messages
 
 
-def test_the_other_code_for_a_missing_body() -> None:
-    emulator = Emulator(assumptions={"missing_body_code": 21619})
-    assert send(emulator, To=RECIPIENT, From=SENDER).json()["code"] == 21619
+@pytest.mark.parametrize("code", [21602, 21619])
+@pytest.mark.parametrize(
+    ("sender", "known"),
+    [
+        ({"From": SENDER}, None),
+        ({"MessagingServiceSid": SERVICE}, 21619),
+        ({"From": "whatsapp:+15005550006"}, 21619),
+    ],
+)
+def test_the_code_for_a_missing_body(code: int, sender: dict[str, str], known: int | None) -> None:
+    emulator = Emulator(assumptions={"missing_body_code": code})
+    assert send(emulator, To=RECIPIENT, **sender).json()["code"] == (known or code)
+
+
+@pytest.mark.parametrize("code", [21617, 21658])
+def test_the_code_for_a_long_body(code: int) -> None:
+    emulator = Emulator(assumptions={"long_body_code": code})
+    refused = send(emulator, **{**GOOD, "Body": "x" * 1601})
+    assert (refused.status, refused.json()["code"]) == (400, code)
+    assert send(emulator, **{**GOOD, "Body": "x" * 1600}).status == 201
+
+
+@pytest.mark.parametrize(("unit", "cyrillic"), [("utf-16", 201), ("utf-8", 400)])
+def test_what_counts_as_a_character_of_the_body(unit: str, cyrillic: int) -> None:
+    emulator = Emulator(assumptions={"body_length_unit": unit})
+    assert send(emulator, **{**GOOD, "Body": "я" * 801}).status == cyrillic
+    assert send(emulator, **{**GOOD, "Body": "😀" * 801}).json()["code"] == 21617
+
+
+@pytest.mark.parametrize("code", [20001, 400])
+def test_the_code_for_a_parameter_without_a_code_of_its_own(code: int) -> None:
+    emulator = Emulator(assumptions={"bad_parameter_code": code})
+    refused = send(emulator, To=RECIPIENT, MessagingServiceSid="MG1", Body="x")
+    assert (refused.status, refused.json()["code"]) == (400, code)
 
 
 @pytest.mark.parametrize(
@@ -123,15 +154,15 @@ def test_redaction_empties_the_body(emulator: Emulator) -> None:
     assert read(emulator, sid).json()["body"] == ""
 
 
-@pytest.mark.parametrize(("choice", "early"), [("refused", 409), ("deleted", 204)])
-def test_deletion(choice: str, early: int) -> None:
-    emulator = Emulator(assumptions={"delete_unfinished": choice})
-    first, second = (send(emulator, **GOOD).json()["sid"] for _ in range(2))
-    assert read(emulator, first, "DELETE").status == early
-    emulator.advance(2)
-    assert read(emulator, second, "DELETE").status == 204
-    assert read(emulator, second).json()["code"] == 20404
-    assert len(emulator.messages) == 2, "the outbox keeps what was sent"
+def test_deletion_of_a_message_once_it_is_finished(emulator: Emulator) -> None:
+    sid = send(emulator, **GOOD).json()["sid"]
+    emulator.advance(1)
+    early = read(emulator, sid, "DELETE").json()
+    assert (early["code"], early["message"]) == (20009, "Cannot delete message in state SENT")
+    emulator.advance(1)
+    assert read(emulator, sid, "DELETE").status == 204
+    assert read(emulator, sid).json()["code"] == 20404
+    assert len(emulator.messages) == 1, "the outbox keeps what was sent"
 
 
 @pytest.mark.parametrize("status", [409, 400])

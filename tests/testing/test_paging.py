@@ -84,6 +84,21 @@ def test_there_and_back(connect: Callable[..., Client], count: int, size: int) -
         assert [*chain(*forwards)] == list(reversed(range(count)))
 
 
+def test_the_tokens_name_the_ends_of_the_page(emulator: Emulator, ask: Ask) -> None:
+    """As in the answer recorded in github.com/saintpete/logrole: PA + last, PB + first SID."""
+    fill(emulator, 6)
+    path, key = paths(emulator.account)["messages"], pair_of(emulator.standard_key)
+    first = ask("GET", path, key, query=(("PageSize", "2"),)).json()
+    token = "PA" + first["messages"][-1]["sid"]
+    assert first["next_page_uri"].endswith(f"PageSize=2&Page=1&PageToken={token}")
+    assert first["previous_page_uri"] is None
+    query = (("PageSize", "2"), ("Page", "1"), ("PageToken", token))
+    second = ask("GET", path, key, query=query).json()
+    sids = [message["sid"] for message in second["messages"]]
+    assert second["next_page_uri"].endswith(f"PageSize=2&Page=2&PageToken=PA{sids[-1]}")
+    assert second["previous_page_uri"].endswith(f"PageSize=2&Page=0&PageToken=PB{sids[0]}")
+
+
 def test_a_page_goes_on_where_its_last_message_was_deleted(
     server: EmulatorServer, connect: Callable[..., Client]
 ) -> None:
@@ -105,12 +120,16 @@ def test_filters_stay_in_the_links(server: EmulatorServer, connect: Callable[...
     assert numbers(connect(server).messages.list(to=RECIPIENT, page_size=1)) == [2, 1, 0]
 
 
-@pytest.mark.parametrize("size", ["0", "1001", "-1", "ten", ""])
-def test_a_page_size_out_of_range_is_refused(emulator: Emulator, ask: Ask, size: str) -> None:
+@pytest.mark.parametrize(
+    ("size", "code"), [("1001", 20007), ("0", 20001), ("-1", 20001), ("ten", 20001), ("", 20001)]
+)
+def test_a_page_size_out_of_range_is_refused(
+    emulator: Emulator, ask: Ask, size: str, code: int
+) -> None:
     query = (("PageSize", size),)
     path, key = paths(emulator.account)["messages"], pair_of(emulator.standard_key)
     response = ask("GET", path, key, query=query)
-    assert (response.status, response.json()["code"]) == (400, 20001)
+    assert (response.status, response.json()["code"]) == (400, code)
 
 
 def test_an_oversized_page_may_be_clamped() -> None:

@@ -2,7 +2,8 @@
 
 Error bodies have ``code``, ``message``, ``more_info`` and ``status`` (facts: twilio.md, section 5;
 twilio-python reads them in ``twilio/base/version.py``). Messages follow what Twilio was seen to
-send; only codes and statuses are meant to be relied upon.
+send, or the title of the code's page where nobody published an answer; only codes and statuses are
+meant to be relied upon.
 """
 
 from __future__ import annotations
@@ -46,27 +47,44 @@ class Refused(Exception):
         )
 
 
+class BadParameter(Refused):
+    """A parameter's value is refused; the emulator's assumption decides on the code."""
+
+
 def not_authenticated() -> Refused:
-    """Return 401/20003, the answer to every wrong, deleted or too weak credential."""
+    """Return 401/20003, the answer to every wrong, deleted, too weak or foreign credential.
+
+    https://www.twilio.com/docs/api/errors/20003: "incorrect, expired, deleted, scoped to the wrong
+    account, or not valid for the resource"; the body is in github.com/twilio/twilio-php/issues/380.
+    """
     return Refused(401, 20003, "Authenticate")
 
 
 def not_found(path: str) -> Refused:
-    """Return 404/20404 about *path* (wording: github.com/twilio/twilio-node/issues/684)."""
+    """Return 404/20404 about *path*.
+
+    https://www.twilio.com/docs/api/errors/20404 names unknown and deleted SIDs, unknown paths and
+    the wrong product; the body is in github.com/demisto/content/pull/28986.
+    """
     return Refused(404, 20404, f"The requested resource {path} was not found")
 
 
 def method_not_allowed() -> Refused:
-    """Return 405/20004 (https://www.twilio.com/docs/api/errors/20004)."""
+    """Return 405/20004.
+
+    https://www.twilio.com/docs/api/errors/20004: the resource is valid, the method is not supported
+    for it. The page gives no status; its title is what HTTP calls 405, and so does a third-party
+    copy of the docs, https://twilio-api-docs-ixpj.readme.io/reference/common-errors.
+    """
     return Refused(405, 20004, "Method not allowed")
 
 
-def bad_parameter(name: str, why: str) -> Refused:
-    """Return 400/20001, the general error about the value of the parameter *name*.
+def bad_parameter(name: str, why: str) -> BadParameter:
+    """Return the error about the value of the parameter *name*, where no code of its own is known.
 
-    Source: https://www.twilio.com/docs/api/errors/20001.
+    Its code is assumed: ``assumptions.BAD_PARAMETER_CODE``.
     """
-    return Refused(400, 20001, f"Invalid parameter {name}: {why}")
+    return BadParameter(400, 20001, f"Invalid parameter {name}: {why}")
 
 
 def rfc2822(moment: datetime | None) -> str | None:

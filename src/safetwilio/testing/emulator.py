@@ -10,11 +10,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, overload
 
-from safetwilio.shapes import ACCOUNT_PREFIX, is_sid
+from safetwilio.shapes import ACCOUNT_PREFIX, KEY_PREFIX, is_sid
+from safetwilio.testing import assumptions as assumed
 from safetwilio.testing.answers import (
     Answer,
+    BadParameter,
     Refused,
     bad_parameter,
     method_not_allowed,
@@ -166,7 +169,7 @@ class Emulator:
 
     def _answer(self, request: EmulatedRequest) -> Answer:
         try:
-            caller = authenticate(self._world, request)
+            caller = self._caller(request)
             route, sids = _find(request)
             refuse_test_credentials(caller, supported=route.for_test_credentials)
             call = Call(
@@ -180,7 +183,18 @@ class Emulator:
             admit(call, route.area, route.permission)
             return route.handle(call)
         except Refused as refused:
+            if isinstance(refused, BadParameter):
+                refused.code = int(self._world.assumptions[assumed.BAD_PARAMETER_CODE])
             return refused.answer()
+
+    def _caller(self, request: EmulatedRequest) -> Caller:
+        """Return who calls, or raise 401; whether an unknown path comes first is assumed."""
+        try:
+            return authenticate(self._world, request)
+        except Refused:
+            if self._world.assumptions[assumed.UNKNOWN_PATH_STATUS] == HTTPStatus.NOT_FOUND:
+                _find(request)
+            raise
 
     def _account(
         self, caller: Caller, route: Route, sids: dict[str, str], request: EmulatedRequest
@@ -199,9 +213,13 @@ class Emulator:
         else:
             name = "Sid" if route.area is Area.ACCOUNTS else "AccountSid"
             named = sids.get(name, caller.account.sid)
+            if is_sid(named, KEY_PREFIX):
+                # twilio-ruby/issues/478, twilio-php/issues/850: Client(key, secret) without account
+                code = int(self._world.assumptions[assumed.KEY_AS_ACCOUNT_CODE])
+                raise Refused(400, code, f"AccountSid {named} is invalid")
         account = self._world.accounts.get(named)
         if account is None:
-            raise not_authenticated()  # as for any account that is not the caller's
+            raise not_authenticated()  # errors/20003: credentials scoped to the wrong account
         return account
 
 
@@ -231,12 +249,14 @@ def _find(request: EmulatedRequest) -> tuple[Route, dict[str, str]]:
 
 
 def _names_accounts(route: Route, sids: dict[str, str]) -> bool:
-    """Return whether what stands for an account in the path is an account SID.
+    """Return whether a SID stands where the path has an account's.
 
-    Otherwise the path is unknown: 404/20404 (github.com/twilio/twilio-node/issues/684).
+    Otherwise the path is unknown: 404/20404, as for ``/Accounts/null/Messages.json``
+    (github.com/demisto/content/pull/28986) or a tab before the SID (twilio-ruby/issues/113).
+    A key's SID is a path that is refused in another way.
     """
     sid = sids.get("Sid" if route.area is Area.ACCOUNTS else "AccountSid")
-    return sid is None or is_sid(sid, ACCOUNT_PREFIX)
+    return sid is None or is_sid(sid, ACCOUNT_PREFIX) or is_sid(sid, KEY_PREFIX)
 
 
 def _write(answer: Answer, retry_after: float | None) -> EmulatedResponse:

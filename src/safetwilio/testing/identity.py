@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from safetwilio.testing.state import World
 
 
+_AUTHENTICATE = 20003
+
+
 class Area(enum.Enum):
     """What a route touches, which decides what kind of credential it takes."""
 
@@ -97,8 +100,7 @@ def admit(call: Call, area: Area, permission: str | None) -> None:
     if call.caller.strength == "restricted":
         allowed = call.caller.key.allow if call.caller.key else frozenset()
         if permission is None or not _permits(allowed, permission):
-            status = int(call.assumed(assumptions.RESTRICTED_DENIED_STATUS))
-            raise Refused(status, 70051, "Authorization failed: the API key lacks a permission")
+            raise _lacks_permission(call, area)
     elif not _strong_enough(call, area):
         raise not_authenticated()
     _refuse_if_dormant(call, area)
@@ -107,8 +109,8 @@ def admit(call: Call, area: Area, permission: str | None) -> None:
 def refuse_test_credentials(caller: Caller, *, supported: bool) -> None:
     """Raise 403/20008 for test credentials unless the route is *supported* for them.
 
-    Source: https://www.twilio.com/docs/iam/test-credentials; wording and code as Twilio sends them
-    (github.com/twilio/twilio-ruby/issues/121).
+    https://www.twilio.com/docs/api/errors/20008 and https://www.twilio.com/docs/iam/test-credentials
+    ("403 Forbidden"); the wording is in github.com/twilio/twilio-ruby/issues/121.
     """
     if caller.account.test and not supported:
         raise Refused(403, 20008, "Resource not accessible with Test Account Credentials")
@@ -136,6 +138,14 @@ def _strong_enough(call: Call, area: Area) -> bool:
         needed = str(call.assumed(assumptions.TOKEN_ROTATION_NEEDS))
         return order.index(strength) >= order.index(needed)
     return strength != "standard" or area is Area.MESSAGES
+
+
+def _lacks_permission(call: Call, area: Area) -> Refused:
+    """Return 70051; *Authorization Failed* is the title of its page, no answer was published."""
+    if area is Area.ACCOUNTS and call.assumed(assumptions.RESTRICTED_ON_ACCOUNTS) == _AUTHENTICATE:
+        return not_authenticated()
+    status = int(call.assumed(assumptions.RESTRICTED_DENIED_STATUS))
+    return Refused(status, 70051, "Authorization Failed")  # docs/api/errors/70051
 
 
 def _permits(allowed: frozenset[str], permission: str) -> bool:

@@ -1,8 +1,10 @@
 """Lists in pages, the newest first, as Twilio pages them.
 
 Page size, parameters and the shape of the answer come from the OpenAPI descriptions. The page
-token names the last item shown (``PA`` + SID; backwards ``PB`` + SID), as the real tokens do
-(``PASM1f75…``), so that items made or deleted meanwhile neither repeat nor hide others.
+token names the last item shown (``PA`` + SID) or, backwards, the first (``PB`` + SID), as the real
+tokens do, so that items made or deleted meanwhile neither repeat nor hide others. A recorded page
+of real Messages with both is in github.com/saintpete/logrole, in its ``server`` tests
+(``PageToken=PASMcc61…``, ``PageToken=PBSMcc61…``).
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from safetwilio.testing import assumptions
-from safetwilio.testing.answers import Answer, bad_parameter
+from safetwilio.testing.answers import Answer, Refused, bad_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +82,9 @@ def _size(call: Call, query: dict[str, str]) -> int:
     size = int(text) if text.isascii() and text.isdigit() else 0
     if size > LARGEST_PAGE and call.assumed(assumptions.OVERSIZED_PAGE) == "clamped":
         return LARGEST_PAGE
-    if not 1 <= size <= LARGEST_PAGE:
+    if size > LARGEST_PAGE:
+        raise Refused(400, 20007, "Page size too large")  # docs/api/errors/20007
+    if not size:
         raise bad_parameter("PageSize", f"not a number from 1 to {LARGEST_PAGE}")
     return size
 

@@ -31,8 +31,8 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 def create(call: Call) -> Answer:
     """Accept a message; with test credentials it is checked and answered but kept nowhere.
 
-    Test credentials do not update the state of the account
-    (https://www.twilio.com/docs/iam/test-credentials).
+    https://www.twilio.com/docs/iam/test-credentials: Twilio does not "update the state of your
+    account". Reading it back is refused anyway, with 403/20008.
     """
     message = accept(call)
     if not call.account.test:
@@ -80,9 +80,11 @@ def update(call: Call) -> Answer:
 def delete(call: Call) -> Answer:
     """Delete a message that is in its last state."""
     message = _find(call)
-    finished = delivery(call, message)[0] in _LAST_STATES
-    if not finished and call.assumed(assumptions.DELETE_UNFINISHED) == "refused":
-        raise _conflict(call, 20009, "Cannot delete message because delivery is not completed")
+    state = delivery(call, message)[0]
+    if state not in _LAST_STATES:
+        # https://www.twilio.com/docs/api/errors/20009: cannot be deleted before it is complete;
+        # the wording is in github.com/code-dot-org/code-dot-org/pull/8914
+        raise _conflict(call, 20009, f"Cannot delete message in state {state.upper()}")
     call.account.messages.remove(message.sid)
     return Answer(204)
 

@@ -1,7 +1,8 @@
 """Checking a message before it is accepted.
 
-Codes: https://www.twilio.com/docs/api/errors and, for the magic numbers that test credentials
-take, https://www.twilio.com/docs/iam/test-credentials#test-sms-messages.
+Each code has a page, https://www.twilio.com/docs/api/errors/<code>; the magic numbers that test
+credentials take, and their codes, are the two tables (From, To) of
+https://www.twilio.com/docs/iam/test-credentials#test-sms-messages.
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ from safetwilio.testing.state import Message, new_sid
 if TYPE_CHECKING:
     from safetwilio.testing.call import Call
 
-LONGEST_BODY = 1600  # OpenAPI: Body, up to 1,600 characters
+LONGEST_BODY = 1600  # OpenAPI: Body, up to 1,600 characters; errors/21617
 SOONEST, LATEST = timedelta(minutes=15), timedelta(days=35)  # errors/35114
 MAGIC_SENDER = "+15005550006"
+_NO_CONTENT = 21619
+_TOO_LONG = {  # the titles of their pages
+    21617: "The concatenated message body exceeds the 1600 character limit.",
+    21658: "Parameter exceeded character limit",
+}
 
 _E164 = re.compile(r"\+[1-9]\d{1,14}")
 # OpenAPI: From is a number, an alphanumeric sender ID, a short code, a SIM or a channel address
@@ -35,7 +41,10 @@ _MAGIC_TO = {
 }
 _MAGIC_FROM = {
     "+15005550001": (21212, "The 'From' number {} is not a valid phone number."),
-    "+15005550008": (21611, "The SMS queue of {} is full."),
+    "+15005550008": (
+        21611,
+        "This 'From' number {} has exceeded the maximum number of queued messages.",
+    ),
 }
 _GSM7 = set(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
@@ -82,7 +91,7 @@ def segments(body: str) -> int:
             153,
         )
     else:
-        length, single, several = len(body.encode("utf-16-le")) // 2, 70, 67
+        length, single, several = _utf16_units(body), 70, 67
     return 1 if length <= single else -(-length // several)
 
 
@@ -117,10 +126,32 @@ def _check_magic(to: str, sender: str) -> None:
 
 def _check_content(call: Call) -> None:
     if not any(call.get(name) for name in ("Body", "MediaUrl", "ContentSid")):
+        raise _missing_body(call)
+    unit = call.assumed(assumptions.BODY_LENGTH_UNIT)
+    body = call.get("Body")
+    length = len(body.encode()) if unit == "utf-8" else _utf16_units(body)
+    if length > LONGEST_BODY:
+        code = int(call.assumed(assumptions.LONG_BODY_CODE))
+        raise Refused(400, code, _TOO_LONG[code])
+
+
+def _missing_body(call: Call) -> Refused:
+    """Return the refusal of a message without content.
+
+    With a messaging service it is 21619 (https://www.twilio.com/docs/api/errors/21619), and from a
+    WhatsApp sender (body and status: github.com/twilio/twilio-php/issues/810).
+    """
+    if call.get("MessagingServiceSid") or _CHANNEL.fullmatch(call.get("From")):
+        code = _NO_CONTENT
+    else:
         code = int(call.assumed(assumptions.MISSING_BODY_CODE))
-        raise Refused(400, code, "Message body is required.")
-    if len(call.get("Body")) > LONGEST_BODY:
-        raise Refused(400, 21617, "The concatenated message body exceeds the 1600 character limit.")
+    if code == _NO_CONTENT:
+        return Refused(400, code, "A text message body or media urls must be specified.")
+    return Refused(400, code, "Message body is required.")
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _due(call: Call, now: datetime, service: str) -> datetime:
