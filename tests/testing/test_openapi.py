@@ -203,6 +203,9 @@ def everything(ask: Ask) -> Iterator[EmulatedResponse]:
         yield ask("GET", accounts, credentials)
         yield ask("GET", child_path, credentials)
         yield ask("POST", child_path, credentials, Status="suspended")
+    triggers = at["messages"].replace("Messages", "Usage/Triggers")
+    for credentials in (token, main, key, None):
+        yield ask("GET", triggers, credentials)
     yield ask("POST", "/v1/AuthTokens/Secondary", token)
     yield ask("DELETE", "/v1/AuthTokens/Secondary", token)
     yield ask("POST", "/v1/AuthTokens/Secondary", token)

@@ -2,7 +2,8 @@
 
 Alive: one message is asked for (or the document's ``validationUrl``). 401 means dead; 70051 means
 a living key whose policy does not allow this. Kind: the account itself is asked for, which only a
-Main key may read, while a Standard key gets 401 and a Restricted one 70051.
+Main key may read; a Restricted key gets 70051 or, by other reports, the same 401 as a Standard one.
+What then tells the two apart is a resource for which no permission exists, the usage triggers.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _BASE = "https://api.twilio.com/2010-04-01/Accounts"
 _OK = 200
 _UNAUTHENTICATED = 401
+_REFUSED = frozenset({401, 403})
 _PERMISSION = 70051
 _TEST_CREDENTIALS = 20008
 
@@ -56,7 +58,10 @@ def prove(client: TwilioClient, key: ApiKey, *, validation_url: str | None = Non
         return KeyProof("main")
     if _code(account) == _PERMISSION:
         return KeyProof("restricted")
-    return KeyProof("standard" if account.status_code == _UNAUTHENTICATED else None)
+    triggers = _get(client, f"{_BASE}/{key.account_sid}/Usage/Triggers.json", {"PageSize": "1"})
+    if triggers.status_code == _OK:
+        return KeyProof("standard")
+    return KeyProof("restricted" if triggers.status_code in _REFUSED else None)
 
 
 def _get(client: TwilioClient, url: str, params: dict[str, Any]) -> Response:

@@ -36,6 +36,7 @@ class Area(enum.Enum):
     IAM_KEYS = "keys on iam.twilio.com"
     ACCOUNTS = "accounts"
     TOKENS = "tokens"
+    USAGE = "usage"
 
 
 def basic_pair(request: EmulatedRequest) -> tuple[str, str]:
@@ -137,7 +138,7 @@ def _strong_enough(call: Call, area: Area) -> bool:
         order = ("standard", "main", "token")
         needed = str(call.assumed(assumptions.TOKEN_ROTATION_NEEDS))
         return order.index(strength) >= order.index(needed)
-    return strength != "standard" or area is Area.MESSAGES
+    return strength != "standard" or area in {Area.MESSAGES, Area.USAGE}
 
 
 def _lacks_permission(call: Call, area: Area) -> Refused:

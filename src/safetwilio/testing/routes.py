@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from safetwilio.testing.identity import Area
-from safetwilio.testing.resources import accounts, iam_keys, keys, messages, tokens
+from safetwilio.testing.resources import accounts, iam_keys, keys, messages, tokens, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +62,7 @@ _keys = _of("api", Area.KEYS, "/twilio/iam/api-keys")
 _iam_keys = _of("iam", Area.IAM_KEYS, "/twilio/iam/api-keys")
 _messages = _of("api", Area.MESSAGES, "/twilio/messaging/messages")
 _tokens = _of("accounts", Area.TOKENS)
+_usage = _of("api", Area.USAGE)
 
 ROUTES: tuple[Route, ...] = (
     _accounts("GET", f"{_V2010}.json", accounts.list_all, "list"),
@@ -83,6 +84,7 @@ ROUTES: tuple[Route, ...] = (
     _messages("GET", f"{_MESSAGES}/{{Sid}}.json", messages.fetch, "read"),
     _messages("POST", f"{_MESSAGES}/{{Sid}}.json", messages.update, "update"),
     _messages("DELETE", f"{_MESSAGES}/{{Sid}}.json", messages.delete, "delete"),
+    _usage("GET", f"{_V2010}/{{AccountSid}}/Usage/Triggers.json", usage.list_triggers, None),
     _tokens("POST", tokens.SECONDARY, tokens.create_secondary, None),
     _tokens("DELETE", tokens.SECONDARY, tokens.delete_secondary, None),
     _tokens("POST", tokens.PROMOTE, tokens.promote, None),
