@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetwilio import worktree
+from safetwilio.backends.dotenv import DEFAULT_PATH
 from safetwilio.backends.locate import references
 from safetwilio.clients.probe import KeyProof, prove
 from safetwilio.clients.rest import TwilioClient
@@ -24,13 +25,17 @@ _UNSOUND = frozenset({"failed", "fallback"})
 
 
 class Report(NamedTuple):
-    """What the doctor found: the key in use (masked), its *kind* if proven, and all problems."""
+    """What the doctor found: the key in use (masked), its *kind* if known, and all problems.
+
+    *verified* is whether Twilio accepted the key, ``None`` if it was not asked.
+    """
 
     account: str | None
     key: str | None
     source: str | None
     version: str | None
     kind: str | None
+    verified: bool | None
     sinks: tuple[tuple[str, str, str], ...]
     problems: tuple[Problem, ...]
 
@@ -48,6 +53,7 @@ class Report(NamedTuple):
             "source": self.source,
             "version": self.version,
             "kind": self.kind,
+            "verified": self.verified,
             "sinks": [
                 {"name": name, "state": state, "detail": detail}
                 for name, state, detail in self.sinks
@@ -61,7 +67,7 @@ def examine(*, account: str | None = None, verify: bool = False) -> Report:
     sinks = tuple((sink.name, sink.state, sink.detail) for sink in install())
     problems = [*_sink_problems(sinks)]
     settings: TwilioSettings | None = None
-    proof = KeyProof(None)
+    proof: KeyProof | None = None
     try:
         settings = TwilioSettings(_account=account)
         problems += settings.warnings
@@ -78,7 +84,8 @@ def examine(*, account: str | None = None, verify: bool = False) -> Report:
         key=mask("key", settings.api_key) if settings else None,
         source=settings.source if settings else None,
         version=settings.version if settings else None,
-        kind=proof.kind or (settings.key_type if settings else None),
+        kind=(proof and proof.kind) or (settings.key_type if settings else None),
+        verified=proof is not None if verify else None,
         sinks=sinks,
         problems=tuple(problems),
     )
@@ -91,24 +98,47 @@ def _proof(settings: TwilioSettings) -> KeyProof:
 
 
 def _tracked_files(account: str | None) -> list[Problem]:
-    """Return a fault for each ``.env`` of the chain that git tracks."""
+    """Return a fault for each ``.env`` of the chain that git tracks, a warning if it may."""
     try:
         chain = references(account, os.environ)
     except ConfigurationError:  # reported by the settings already
         return []
-    paths = [Path(ref.location or ".env") for ref in chain if ref.scheme == "dotenv"]
-    return [
-        Problem(
-            code="ST309",
-            summary="git tracks the .env file; the next push publishes the secret.",
-            found_in=(str(path),),
-            fix=f"git rm --cached {path}, add it to .gitignore and commit.\n"
-            "If it was ever pushed, the key is known: make a new one (safetwilio init --replace) "
-            "and delete the old one in the Console.",
-        )
-        for path in paths
-        if path.exists() and worktree.is_tracked(path.absolute())
-    ]
+    paths = dict.fromkeys(
+        Path(ref.location or DEFAULT_PATH) for ref in chain if ref.scheme == "dotenv"
+    )
+    problems = []
+    for path in paths:
+        if not os.path.exists(path):  # noqa: PTH110 - False if not allowed to look
+            continue
+        tracked = worktree.is_tracked(path)
+        if tracked:
+            problems.append(_tracked(path))
+        elif tracked is None:
+            problems.append(_perhaps_tracked(path))
+    return problems
+
+
+def _tracked(path: Path) -> Problem:
+    return Problem(
+        code="ST309",
+        summary="git tracks the .env file; the next push publishes the secret.",
+        found_in=(str(path),),
+        fix=f"git rm --cached {path}, add it to .gitignore and commit.\n"
+        "If it was ever pushed, the key is known: make a new one (safetwilio init --replace) "
+        "and delete the old one in the Console.",
+    )
+
+
+def _perhaps_tracked(path: Path) -> Problem:
+    return Problem(
+        code="ST309",
+        summary="It is not known whether git tracks the .env file.",
+        found_in=(f"{path} (it lies in a git work tree, but git does not answer)",),
+        fix="Install git, or run this as the user who owns the work tree: "
+        f"git ls-files --error-unmatch {path}\n"
+        "That must fail; a file that git lists is published by the next push.",
+        severity="warning",
+    )
 
 
 def _sink_problems(sinks: tuple[tuple[str, str, str], ...]) -> list[Problem]:

@@ -30,6 +30,7 @@ def load(references: Sequence[Reference], account: str | None) -> Found | Absent
         attempts=tuple(attempt for absent in passed for attempt in absent.attempts),
         token_places=tuple(place for absent in passed for place in absent.token_places),
         problems=tuple(problem for absent in passed for problem in absent.problems),
+        account_sid=next((a.account_sid for a in passed if a.account_sid), None),
     )
 
 

@@ -7,12 +7,15 @@ import errno
 import os
 import stat
 import tempfile
+import time
 from pathlib import Path
 
 from safetwilio.errors import BackendDenied, BackendError
 from safetwilio.problems import Problem
 
 _LARGEST = 256 * 1024
+_UNFINISHED = ".safetwilio-"
+_ABANDONED_SECONDS = 60
 # Orchestrators mount secrets readable inside the container on purpose.
 _MOUNTED = ("/run/secrets", "/var/run/secrets", "/mnt/secrets-store")
 
@@ -34,7 +37,7 @@ def read_bytes(path: Path, place: str) -> tuple[bytes, tuple[Problem, ...]] | No
             data = _read_all(handle) if regular else b""
         finally:
             os.close(handle)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # ValueError: a path with a NUL names nothing
         return None
     except OSError as error:
         failure = error
@@ -43,8 +46,20 @@ def read_bytes(path: Path, place: str) -> tuple[bytes, tuple[Problem, ...]] | No
             return None
         raise _unreadable(place, failure)
     if not regular or len(data) > _LARGEST:
-        raise _unusable(place, regular=regular)
+        raise _unusable(place, status.st_mode)
     return data, _permission_warning(path, place, status.st_mode)
+
+
+def is_directory(path: Path, place: str) -> bool:
+    """Return whether *path* is a directory; raises ST303 when that may not even be asked."""
+    failure: OSError | None = None
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError as error:
+        failure = error
+    raise _unreadable(place, failure)
 
 
 def read_text(path: Path, place: str) -> tuple[str, tuple[Problem, ...]] | None:
@@ -96,12 +111,18 @@ def read_secret_file(path: str, place: str) -> tuple[str, tuple[Problem, ...]]:
 def write_private(path: Path, data: bytes) -> None:
     """Replace *path* by *data* in one step, mode 0600; after a crash it is the old or the new.
 
-    A symbolic link is followed, so that the file it names is replaced and the link stays.
+    A symbolic link is followed, so that the file it names is replaced and the link stays. The
+    owner stays, too: an administrator's command must not lock the program out. What a killed
+    process may leave is a file ``NAME.safetwilio-…`` beside it, of mode 0600; a later call
+    removes it.
     """
     target = Path(os.path.realpath(path))
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # mode 0600
+    prefix = f"{target.name}{_UNFINISHED}"
+    _remove_abandoned(target.parent, prefix)
+    handle, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)  # mode 0600
     try:
         with os.fdopen(handle, "wb") as stream:
+            _keep_owner(target, name)
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -131,13 +152,32 @@ def _decoded(data: bytes) -> str | None:
         return None
 
 
-def _sync_directory(directory: Path) -> None:
+def _remove_abandoned(directory: Path, prefix: str) -> None:
+    """Remove what killed processes left in *directory*; a young file may be another's at work."""
+    with contextlib.suppress(OSError):
+        for entry in directory.iterdir():
+            with contextlib.suppress(OSError):
+                age = time.time() - entry.lstat().st_mtime
+                if entry.name.startswith(prefix) and age > _ABANDONED_SECONDS:
+                    entry.unlink()
+
+
+def _keep_owner(target: Path, name: str) -> None:
     if os.name == "posix":
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        with contextlib.suppress(OSError):  # there is none yet, or only root may give files away
+            status = target.stat()
+            os.chown(name, status.st_uid, status.st_gid)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the new name last; the content is in place already, so that a failure is none."""
+    if os.name == "posix":
+        with contextlib.suppress(OSError):
+            handle = os.open(directory, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
 
 def _permission_warning(path: Path, place: str, mode: int) -> tuple[Problem, ...]:
@@ -171,15 +211,22 @@ def _unreadable(place: str, failure: OSError) -> BackendError:
     )
 
 
-def _unusable(place: str, *, regular: bool) -> BackendError:
-    what = f"larger than {_LARGEST // 1024} KiB" if regular else "not a regular file"
+def _unusable(place: str, mode: int) -> BackendError:
+    fix = "Name the file that holds the secret and nothing else."
+    what = f"larger than {_LARGEST // 1024} KiB" if stat.S_ISREG(mode) else "not a regular file"
+    if stat.S_ISDIR(mode):
+        what = "a directory"
+        fix = (
+            "Name the file itself. Docker makes a directory where the file to mount is missing on "
+            "the host: remove it there, make the file, and start the container anew."
+        )
     return BackendError(
         [
             Problem(
                 code="ST308",
                 summary=f"A secret file is {what}.",
                 found_in=(place,),
-                fix="Name the file that holds the secret and nothing else.",
+                fix=fix,
             )
         ]
     )

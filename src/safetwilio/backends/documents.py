@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from safetwilio.backends.disk import read_secret_file
 from safetwilio.backends.interface import Absent, Found, Record, Value, seal
+from safetwilio.errors import ConfigurationError, combined
 from safetwilio.problems import Attempt, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 class Field(NamedTuple):
@@ -85,22 +86,35 @@ class Document:
         missing: str = "not set",
         version: str | None = None,
         problems: tuple[Problem, ...] = (),
+        broken: Sequence[ConfigurationError] = (),
     ) -> None:
-        """Take what was found; nothing is read yet."""
+        """Take what was found, and what was *broken* on the way; nothing is read yet."""
         self.source = source
         self.place = place
         self._texts = texts
         self._missing = missing
         self._version = version
         self._problems = list(problems)
+        self._broken = list(broken)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every problem met so far, those of files that could not be read included."""
+        return (*self._problems, *(p for error in self._broken for p in error.problems))
 
     def answer(self, account: str | None) -> Found | Absent:
-        """Return what the document means for *account*: a record, or that it holds no key."""
+        """Return what the document means for *account*: a record, or that it holds no key.
+
+        Raises :class:`safetwilio.errors.BackendError` (ST3xx) for all that could not be read.
+        """
         fields = {field.name: value for field in FIELDS if (value := self._field(field, account))}
+        if self._broken:
+            raise combined(self._broken)
         token = fields.pop("auth_token", None)
         places = (token.place,) if token else ()
         if not any(name in fields for name in _PAIR):
-            return Absent(self._attempts(account), places, tuple(self._problems))
+            alone = fields.get("account_sid")
+            return Absent(self._attempts(account), places, tuple(self._problems), alone)
         if _MAIN_KEY_NAME in self._texts:
             fields["key_type"] = seal("main", f"{self.place} {_MAIN_KEY_NAME}", secret=False)
         return Found(Record(self.source, fields, self._version, tuple(self._problems), places))
@@ -130,12 +144,22 @@ class Document:
             if (value := self._texts.get(name)) is not None:
                 yield value
             if (path := self._texts.get(f"{name}_FILE")) is not None and path.reveal():
-                text, problems = read_secret_file(path.reveal(), path.place)
-                self._problems.extend(problems)
-                yield seal(text, f"the file named by {path.place}", secret=field.secret)
+                yield from self._from_file(field, path)
         for key in field.keys:
             if (value := self._texts.get(key)) is not None:
                 yield value
+
+    def _from_file(self, field: Field, path: Value) -> Iterator[Value]:
+        try:
+            text, problems = read_secret_file(path.reveal(), path.place)
+        except ConfigurationError as error:
+            if field.name == "auth_token":  # it is named, and never needed
+                yield path
+            else:
+                self._broken.append(error.with_traceback(None))
+            return
+        self._problems.extend(problems)
+        yield seal(text, f"the file named by {path.place}", secret=field.secret)
 
 
 def is_secret(name: str) -> bool:
@@ -146,13 +170,16 @@ def is_secret(name: str) -> bool:
 
 
 def _same(one: Value, other: Value) -> bool:
-    return hmac.compare_digest(one.reveal().encode(), other.reveal().encode())
+    # "surrogatepass": an environment may hold bytes that are no text.
+    first, second = (v.reveal().encode("utf-8", "surrogatepass") for v in (one, other))
+    return hmac.compare_digest(first, second)
 
 
 def _contradiction(field: Field, one: Value, other: Value) -> Problem:
     return Problem(
         code="ST211",
-        summary=f"The {field.name.replace('_', ' ')} is set twice, to different values.",
+        summary=f"The {field.name.replace('_sid', ' SID').replace('_', ' ')} is set twice, to "
+        "different values.",
         found_in=(one.place, other.place),
         fix="Remove one of the two; nobody can tell which one is meant.",
     )

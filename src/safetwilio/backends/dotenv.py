@@ -21,7 +21,7 @@ from safetwilio.errors import BackendDenied, BackendError
 from safetwilio.problems import Attempt, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dotenv.parser import Binding
     from pydantic import SecretStr
@@ -49,7 +49,7 @@ class DotenvBackend:
         """
         answer = read_text(self._path, str(self._path))
         if answer is None:
-            return Absent((Attempt("dotenv", str(self._path), "no such file"),))
+            return Absent((Attempt("dotenv", str(self._path), f"no such file{_in(self._path)}"),))
         text, warnings = answer
         bindings = list(parse_stream(StringIO(text)))
         document = Document(
@@ -60,7 +60,7 @@ class DotenvBackend:
             problems=warnings,
         )
         found = document.answer(account)
-        broken = [binding.original.line for binding in bindings if binding.error]
+        broken = [_first_line(binding) for binding in bindings if binding.error]
         return _with_syntax_errors(found, str(self._path), broken) if broken else found
 
     def _texts(
@@ -73,8 +73,8 @@ class DotenvBackend:
             expanded = dotenv_values(stream=StringIO(text))
         return {
             b.key: seal(
-                expanded.get(b.key) or b.value,
-                f"{self._path}, line {_key_line(b)}, {b.key}",
+                expanded.get(b.key, b.value) or "",
+                f"{self._path}, line {_first_line(b)}, {b.key}",
                 secret=is_secret(b.key),
             )
             for b in mine
@@ -99,29 +99,15 @@ class DotenvBackend:
         self.require_writable()
         answer = read_text(self._path, str(self._path))
         text = answer[0] if answer else ""
-        owner = {name: field for field in fields for name in spellings(field, account)}
-        lines: list[str] = []
-        written: set[str] = set()
-        for binding in parse_stream(StringIO(text)):
-            field = owner.get(binding.key or "")
-            if field is None:
-                lines.append(binding.original.string)
-            elif field not in written:
-                lines.append(_leading_lines(binding.original.string))
-                lines.append(_assignment(field, fields[field], account))
-                written.add(field)
-            else:
-                lines.append(_leading_lines(binding.original.string))
-        if lines and not lines[-1].endswith("\n"):
-            lines.append("\n")
-        lines += [_assignment(f, v, account) for f, v in fields.items() if f not in written]
+        data = "".join(_with_fields(text, fields, account)).encode()
         failure: OSError | None = None
         try:
-            write_private(self._path, "".join(lines).encode())
+            write_private(self._path, data)
         except OSError as error:
             failure = error
         if failure is not None:
-            raise BackendDenied([self._not_writable(os.strerror(failure.errno or 0))])
+            reason = failure.strerror or type(failure).__name__
+            raise BackendDenied([self._not_writable(reason)])
         return str(self._path)
 
     def _not_writable(self, reason: str) -> Problem:
@@ -133,17 +119,44 @@ class DotenvBackend:
         )
 
 
-def _assignment(field: str, value: SecretStr, account: str | None) -> str:
-    return f"{variable(field, account)}={value.get_secret_value()}\n"
+def _with_fields(text: str, fields: Mapping[str, SecretStr], account: str | None) -> Iterator[str]:
+    """Yield *text* with each of *fields* in the place where it stood, new ones at the end."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    owner = {name: field for field in fields for name in spellings(field, account)}
+    left = dict(fields)
+    last = newline
+    for binding in parse_stream(StringIO(text)):
+        original = binding.original.string
+        field = owner.get(binding.key or "")
+        if field is None:
+            last = original
+        else:
+            blank = original[: len(original) - len(original.lstrip())]
+            lead = blank[: blank.rfind("\n") + 1]  # the parser counts blank lines before to it
+            last = lead
+            if field in left:
+                export = "export " if original[len(blank) :].startswith("export") else ""
+                value = left.pop(field).get_secret_value()
+                last += f"{export}{variable(field, account)}={value}{newline}"
+        yield last
+    if left and last and not last.endswith(("\n", "\r")):
+        yield newline
+    for field, secret in left.items():
+        yield f"{variable(field, account)}={secret.get_secret_value()}{newline}"
 
 
-def _leading_lines(original: str) -> str:
-    """Return the blank lines and comments that the parser counts to the assignment after them."""
-    body = original.lstrip("\r\n")
-    return original[: len(original) - len(body)]
+def _in(path: Path) -> str:
+    """Return where a relative *path* was looked for: often the program runs elsewhere."""
+    if path.is_absolute():
+        return ""
+    try:
+        return f" in {Path.cwd()}"
+    except OSError:  # the directory is gone
+        return ""
 
 
-def _key_line(binding: Binding) -> int:
+def _first_line(binding: Binding) -> int:
+    """Return the line that *binding* starts on, after the blank lines that belong to it."""
     string = binding.original.string
     return binding.original.line + string[: len(string) - len(string.lstrip())].count("\n")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetwilio.backends.disk import read_text
+from safetwilio.backends.disk import is_directory, read_text
 from safetwilio.backends.documents import Document, is_secret, variables
 from safetwilio.backends.interface import Absent, seal
-from safetwilio.errors import BackendError
+from safetwilio.errors import BackendError, ConfigurationError
 from safetwilio.problems import Attempt, Problem
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class FilesBackend:
                     Problem(
                         code="ST302",
                         summary="The files backend needs a directory.",
-                        found_in=(f"the reference {reference}",),
-                        fix="Name it: files:/run/secrets",
+                        found_in=(f"{reference.place}: the reference {reference}",),
+                        fix="Name it, as in files:/run/secrets",
                     )
                 ]
             )
@@ -40,18 +40,29 @@ class FilesBackend:
 
     def load(self, account: str | None) -> Found | Absent:
         """Return the record in the directory, read from one version of it."""
-        if not self._directory.is_dir():
+        if not is_directory(self._directory, f"the directory {self._directory}"):
             return Absent((Attempt("files", self._reference.location, "no such directory"),))
         directory, version = self._one_version()
+        document = self._read(directory, version, account)
+        while (newer := self._one_version()) != (directory, version):  # swapped meanwhile
+            directory, version = newer
+            document = self._read(directory, version, account)
+        return document.answer(account)
+
+    def _read(self, directory: Path, version: str | None, account: str | None) -> Document:
         texts: dict[str, Value] = {}
         problems: list[Problem] = []
+        broken: list[ConfigurationError] = []
         for name in sorted(variables(account)):
             for spelling in (name, name.lower()):
-                answer = read_text(directory / spelling, f"the file {self._directory / spelling}")
+                place = f"the file {self._directory / spelling}"
+                try:
+                    answer = read_text(directory / spelling, place)
+                except ConfigurationError as error:
+                    broken.append(error.with_traceback(None))
+                    break
                 if answer is not None:
-                    texts[name] = seal(
-                        answer[0], f"the file {self._directory / spelling}", secret=is_secret(name)
-                    )
+                    texts[name] = seal(answer[0], place, secret=is_secret(name))
                     problems += answer[1]
                     break
         return Document(
@@ -61,7 +72,8 @@ class FilesBackend:
             missing="no such file",
             version=version,
             problems=tuple(problems),
-        ).answer(account)
+            broken=broken,
+        )
 
     def _one_version(self) -> tuple[Path, str | None]:
         link = self._directory / _KUBERNETES_LINK

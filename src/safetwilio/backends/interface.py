@@ -27,7 +27,7 @@ class Value(NamedTuple):
 
     def reveal(self) -> str:
         """Return the text without the white space around it (a trailing newline is no fault)."""
-        return self.secret.get_secret_value().strip().strip("\ufeff")
+        return _bare(self.secret.get_secret_value())
 
 
 class Record(NamedTuple):
@@ -54,12 +54,14 @@ class Found(NamedTuple):
 class Absent(NamedTuple):
     """The backend holds no part of an API key; *attempts* say where it looked.
 
-    *token_places* are where it met a master Auth Token; *problems* are warnings met on the way.
+    *token_places* are where it met a master Auth Token; *problems* are warnings met on the way;
+    *account_sid* is there if that alone was found, so that nobody calls it missing.
     """
 
     attempts: tuple[Attempt, ...]
     token_places: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    account_sid: Value | None = None
 
 
 class Backend(Protocol):
@@ -92,7 +94,11 @@ class WritableBackend(Protocol):
 
 def seal(text: str, place: str, *, secret: bool) -> Value:
     """Return *text* sealed; a *secret* is known to redaction from this moment on."""
-    bare = text.strip().strip("\ufeff")
+    bare = _bare(text)
     if secret and (shapes.is_key_secret(bare) or shapes.is_auth_token(bare)):
         register(bare, "token" if shapes.is_auth_token(bare) else "secret")
     return Value(SecretStr(text), place)
+
+
+def _bare(text: str) -> str:
+    return text.strip().strip("\ufeff").strip()

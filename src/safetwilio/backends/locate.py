@@ -7,13 +7,12 @@ percent-encoded. A reference is always shown without userinfo.
 from __future__ import annotations
 
 import importlib
-import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from safetwilio.errors import BackendError
-from safetwilio.problems import Problem
+from safetwilio.problems import Attempt, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,17 +32,22 @@ _SHIPPED = {
 _DEFAULT = "env,dotenv:.env"
 _DEFAULT_IN_PRODUCTION = "env"
 _SCHEME = re.compile(r"[a-z][a-z0-9-]*")
-_USERINFO = re.compile(r"^(//)?[^/]*@")
+# Up to the last @ of a //host/path form, so that a password with a reserved character stays hidden.
+_USERINFO = re.compile(r"^(?:(//)[^\n]*|[^/]*)@")
 
 
 class Reference(NamedTuple):
-    """One parsed reference; *shown* is its text without userinfo, *location* is decoded."""
+    """One parsed reference; *shown* is its text without userinfo, *location* is decoded.
+
+    *place* is where the reference itself was found.
+    """
 
     scheme: str
     location: str
     options: Mapping[str, str]
     field: str | None
     shown: str
+    place: str = "a backend reference"
 
     def __str__(self) -> str:
         """Return the reference as people may see it."""
@@ -61,12 +65,37 @@ def references(account: str | None, environment: Mapping[str, str]) -> tuple[Ref
     ``env,dotenv:.env``; with ``SAFETWILIO_ENV=production`` the default is ``env`` alone.
     Raises :class:`safetwilio.errors.BackendError` (ST302) for a reference that cannot be read.
     """
-    name = f"{BACKEND_VARIABLE}_{account.upper()}" if account else BACKEND_VARIABLE
+    name = backend_variable(account)
     text = environment.get(name, "").strip()
     if text:
         return parse(text, place=f"env {name}")
-    production = environment.get(ENVIRONMENT_VARIABLE, "").strip().lower() == "production"
-    return parse(_DEFAULT_IN_PRODUCTION if production else _DEFAULT, place="the default")
+    default = _DEFAULT_IN_PRODUCTION if _is_production(environment) else _DEFAULT
+    return parse(default, place="the default")
+
+
+def names_backend(account: str | None, environment: Mapping[str, str]) -> bool:
+    """Return whether *environment* names a chain for *account* itself."""
+    return bool(environment.get(backend_variable(account), "").strip())
+
+
+def passed_over(account: str | None, environment: Mapping[str, str]) -> tuple[Attempt, ...]:
+    """Return which of the usual places *environment* keeps the chain of *account* from, and why."""
+    if names_backend(account, environment) or not _is_production(environment):
+        return ()
+    why = (
+        f"not looked at: {ENVIRONMENT_VARIABLE} is production and {backend_variable(account)} "
+        "does not name dotenv:.env"
+    )
+    return (Attempt("dotenv", ".env", why),)
+
+
+def _is_production(environment: Mapping[str, str]) -> bool:
+    return environment.get(ENVIRONMENT_VARIABLE, "").strip().lower() == "production"
+
+
+def backend_variable(account: str | None) -> str:
+    """Return the variable that names the chain of *account*."""
+    return f"{BACKEND_VARIABLE}_{account.upper()}" if account else BACKEND_VARIABLE
 
 
 def parse(text: str, *, place: str) -> tuple[Reference, ...]:
@@ -93,13 +122,14 @@ def _parse_one(text: str, place: str) -> Reference:
                 )
             ]
         )
-    bare = _USERINFO.sub(r"\1", location)
+    bare = _USERINFO.sub(r"\1", text.partition(":")[2]).partition("#")[0].partition("?")[0]
     return Reference(
         scheme=scheme,
         location=unquote(location),
         options=dict(parse_qsl(query, keep_blank_values=True)),
         field=unquote(fragment) or None,
         shown=f"{scheme}:{bare}" if bare else scheme,
+        place=place,
     )
 
 
@@ -130,7 +160,7 @@ def _plugin(reference: Reference) -> Callable[[Reference], Backend]:
                 Problem(
                     code="ST301",
                     summary=f'There is no backend called "{reference.scheme}".',
-                    found_in=(f"the reference {reference}",),
+                    found_in=(f"{reference.place}: the reference {reference}",),
                     fix=f"Use one of: {', '.join(known)}. Plug-ins are found through the "
                     f"entry-point group {ENTRY_POINTS} once their package is installed.",
                 )
@@ -154,8 +184,3 @@ def _plugin(reference: Reference) -> Callable[[Reference], Backend]:
             ]
         )
     return factory
-
-
-def process_environment() -> Mapping[str, str]:
-    """Return the process environment; ``SAFETWILIO_*`` is never read from a file."""
-    return os.environ

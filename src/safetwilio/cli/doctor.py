@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+from typing import TYPE_CHECKING
+
+from safetwilio.cli.output import say, show_json
+
+if TYPE_CHECKING:
+    from safetwilio.doctor import Report
 
 _DESCRIPTION = """\
-Check what the app would load, without starting it: every problem at once, where each value comes
+Check what the app would load, without starting it: every problem at once, where the key comes
 from, whether git tracks the .env, and whether redaction passes its self-test.
-Run it in the app's directory, with the app's environment.
+Run it in the app's directory, with the app's environment. Nothing is changed.
+"""
+_EPILOG = """\
+exit codes:
+  0  the app would start; there may be warnings
+  1  it would not, or a secret is in danger; the report says what to do
+
+examples:
+  safetwilio doctor
+  safetwilio doctor --verify --account marketing
+  safetwilio doctor --json
 """
 
 
@@ -19,12 +33,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "doctor",
         help="check what the app would load, without starting it",
         description=_DESCRIPTION,
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--verify", action="store_true", help="also ask Twilio whether the key works"
     )
-    parser.add_argument("--account", metavar="NAME", help="look at get_client(NAME) instead")
+    parser.add_argument(
+        "--account", metavar="NAME", help="look at what get_client(NAME) would load instead"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON on stdout")
     parser.set_defaults(run=run)
 
@@ -32,26 +49,27 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Examine, print, and return 0 if the app would start, else 1."""
     from safetwilio.doctor import examine
-    from safetwilio.problems import render
     from safetwilio.settings import require_account_name
 
-    account = require_account_name(arguments.account) if arguments.account else None
+    account = None if arguments.account is None else require_account_name(arguments.account)
     report = examine(account=account, verify=arguments.verify)
     if arguments.json:
-        print(json.dumps(report.as_dict(), indent=2))
-        return 0 if report.ok else 1
-    if report.key:
-        kind = f", kind {report.kind}" if report.kind else ""
-        version = f", version {report.version}" if report.version else ""
-        _say(f"key      {report.key}{kind}")
-        _say(f"account  {report.account}")
-        _say(f"source   {report.source}{version}")
-    for name, state, detail in report.sinks:
-        _say(f"hidden   {name}: {state} ({detail})")
-    _say("")
-    _say(render(report.problems))
+        show_json(report.as_dict())
+    else:
+        _describe(report)
     return 0 if report.ok else 1
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+def _describe(report: Report) -> None:
+    from safetwilio.problems import render
+
+    if report.key:
+        kind = f", kind {report.kind}" if report.kind else ""
+        version = f", version {report.version}" if report.version else ""
+        say(f"key        {report.key}{kind}{', accepted by Twilio' if report.verified else ''}")
+        say(f"account    {report.account}")
+        say(f"source     {report.source}{version}")
+    for name, state, detail in report.sinks:
+        say(f"redaction  {name}: {state} ({detail})")
+    say("")
+    say(render(report.problems))

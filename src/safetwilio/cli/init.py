@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
-import logging
 import os
 import sys
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import SecretStr
 
-from safetwilio.errors import BackendError, UsageError
+from safetwilio.cli.output import say, say_problems, say_wrapped, show_json
+from safetwilio.errors import BackendDenied, BackendError, ConfigurationError, UsageError
 from safetwilio.problems import Problem
 
 if TYPE_CHECKING:
@@ -21,20 +21,46 @@ if TYPE_CHECKING:
     from safetwilio.backends.locate import Reference
     from safetwilio.provisioning import Provisioned
 
+_PARTIAL = 4
+_LONGEST_LINE = 4096
+# A secret with one of these faults is none, and may be written over.
+_WORTHLESS = frozenset({"ST105", "ST206", "ST207", "ST208"})
+
 _DESCRIPTION = """\
 Make an API key for this program and keep it where the program will look.
 
 Asks for the Account SID and the Auth Token (first page of https://console.twilio.com), makes a
-labelled Standard key with them, writes the key to the backend (mode 0600, added to .gitignore),
-proves it against Twilio, and prints fingerprints only. The Auth Token is used once and never
-stored; it is not taken from the command line, where other users of the machine can read it.
+labelled Standard key with them, writes the key to the backend (a .env of mode 0600 that is in
+.gitignore), proves it against Twilio, and prints fingerprints only. The Auth Token is used once
+and never stored; it is not taken from the command line, where other users of the machine can
+read it. A key that is there already is left alone.
 """
 _EPILOG = """\
+exit codes:
+  0  done, also when there was a key already ("changed": [])
+  1  failed; no key is left behind unless the report says so
+  2  wrong usage, or there is nobody to ask
+  4  the key is made and kept, but the program would not start with it; the report says why
+
 examples:
   safetwilio init
-  safetwilio init --account-sid AC… --token-stdin < token-file
+  safetwilio init --account-sid "$ACCOUNT_SID" --token-stdin < token-file
   safetwilio init --backend dotenv:/etc/myapp/twilio.env --service billing
 """
+
+
+class _Target(NamedTuple):
+    """Where the key goes: the *backend*, its *reference*, and the *path* if it is a file.
+
+    *looked_in* is whether the program will look there as its environment stands; *before* are the
+    places where it looks first.
+    """
+
+    backend: WritableBackend
+    reference: Reference
+    path: Path | None
+    looked_in: bool
+    before: tuple[Reference, ...]
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,21 +72,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--account-sid", metavar="AC…", help="default: ask")
+    parser.add_argument(
+        "--account-sid", metavar="SID", help="default: TWILIO_ACCOUNT_SID, or else ask"
+    )
     parser.add_argument(
         "--token-stdin", action="store_true", help="read the Auth Token from standard input"
     )
     parser.add_argument(
         "--backend",
-        default="dotenv:.env",
         metavar="REFERENCE",
-        help="where to keep the key (default: %(default)s)",
+        help="where to keep the key (default: the first place of SAFETWILIO_BACKEND that can be "
+        "written, or else dotenv:.env)",
     )
     parser.add_argument(
         "--service", metavar="NAME", help="goes into the key's name (default: this directory's)"
     )
     parser.add_argument(
-        "--account", metavar="NAME", help="for get_client(NAME): writes TWILIO_NAME_… instead"
+        "--account", metavar="NAME", help="for get_client(NAME): writes TWILIO_NAME_... instead"
     )
     parser.add_argument(
         "--replace", action="store_true", help="replace a key that the backend holds already"
@@ -71,49 +99,61 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Make, keep and prove a key."""
-    from safetwilio.backends.locate import parse
     from safetwilio.provisioning import provision, service_of
     from safetwilio.redaction import install
     from safetwilio.settings import require_account_name
 
-    # The audit line of break_glass is for programs; here the words below say the same.
-    logging.getLogger("safetwilio").addHandler(logging.NullHandler())
     install()
-    account = require_account_name(arguments.account) if arguments.account else None
-    (reference,) = parse(arguments.backend, place="--backend")[:1]
-    backend = _writable(reference)
-    path = Path(reference.location or ".env") if reference.scheme == "dotenv" else None
-    _require_untracked(path)
-    if not arguments.replace and _holds_a_key(backend, account):
-        _say(
-            f"{reference} holds an API key already; nothing was changed. To make a new one: "
-            "safetwilio init --replace"
+    account = None if arguments.account is None else require_account_name(arguments.account)
+    target = _target(arguments.backend, account)
+    _require_untracked(target.path)
+    holder = None if arguments.replace else _holder(target, account)
+    if holder is not None:
+        say_wrapped(
+            f"{holder} holds an API key already; nothing was changed. Check it with "
+            "safetwilio doctor --verify, or make a new one with safetwilio init --replace."
         )
         if arguments.json:
-            print(json.dumps({"changed": []}))
+            show_json({"changed": []})
         return 0
+    target.backend.require_writable()  # before anything is asked for
+    account_sid = _account_sid(arguments, account)
+    changed = ["key"]
     done = provision(
-        _account_sid(arguments),
+        account_sid,
         _token(arguments),
-        backend,
+        target.backend,
         service=arguments.service or service_of(),
         account=account,
-        say=lambda step: _say(f"… {step}"),
+        prepare=lambda: changed.extend(["gitignore"] if _ignore(target.path) else []),
+        say=lambda step: say(f"... {step}"),
     )
-    _report(done, _ignored(path), as_json=arguments.json)
-    return 0
+    problems = _seen_by_the_program(done, account) if target.looked_in else ()
+    if arguments.json:
+        show_json(_as_dict(done, changed, problems))
+    _report(done, target, problems, ignored="gitignore" in changed)
+    return _PARTIAL if any(problem.severity == "fault" for problem in problems) else 0
 
 
-def _writable(reference: Reference) -> WritableBackend:
+def _target(text: str | None, account: str | None) -> _Target:
     from safetwilio.backends.interface import WritableBackend
-    from safetwilio.backends.locate import open_backend
+    from safetwilio.backends.locate import open_backend, parse, references
 
-    backend = open_backend(reference)
-    if isinstance(backend, WritableBackend):
-        return backend
+    chain = references(account, os.environ)
+    named = chain if text is None else parse(text, place="--backend")
+    if text is not None and len(named) > 1:
+        raise UsageError("--backend takes one reference, such as dotenv:.env.", code="ST907")
+    for position, reference in enumerate(named):
+        backend = open_backend(reference)
+        if isinstance(backend, WritableBackend):
+            is_file = reference.scheme == "dotenv"
+            path = Path(reference.location or ".env") if is_file else None
+            looked_in = str(reference) in map(str, chain)
+            return _Target(backend, reference, path, looked_in, named[:position])
+    places = ", ".join(map(str, named))
     raise UsageError(
-        f"The backend {reference} cannot be written by safetwilio. Use dotenv:PATH, and move the "
-        "key to where the backend gets its secrets from.",
+        f"safetwilio cannot write to {places}. Name a file with --backend dotenv:PATH and move the "
+        "key from there to where the program gets its secrets.",
         code="ST907",
     )
 
@@ -121,7 +161,7 @@ def _writable(reference: Reference) -> WritableBackend:
 def _require_untracked(path: Path | None) -> None:
     from safetwilio import worktree
 
-    if path is not None and worktree.is_tracked(path.absolute()):
+    if path is not None and worktree.is_tracked(path):
         raise BackendError(
             [
                 Problem(
@@ -134,67 +174,178 @@ def _require_untracked(path: Path | None) -> None:
         )
 
 
-def _holds_a_key(backend: WritableBackend, account: str | None) -> bool:
+def _holder(target: _Target, account: str | None) -> Reference | None:
+    """Return the first place that holds a key for *account*, of the target and those before it."""
+    from safetwilio.backends.locate import open_backend
+
+    for reference in target.before:
+        if _holds_a_key(open_backend(reference), account):
+            return reference
+    return target.reference if _holds_a_key(target.backend, account) else None
+
+
+def _holds_a_key(backend: object, account: str | None) -> bool:
+    """Return whether *backend* holds a secret that may be worth something, whole pair or not."""
     from safetwilio.backends.interface import Found
+    from safetwilio.rules import check_secret
 
-    load = getattr(backend, "load", None)
-    return load is not None and isinstance(load(account), Found)
+    load = getattr(backend, "load", None)  # a plug-in may only know how to write
+    answer = load(account) if load is not None else None
+    secret = answer.record.fields.get("secret") if isinstance(answer, Found) else None
+    if secret is None:
+        return False
+    problem = check_secret(secret.reveal(), secret.place)
+    return problem is None or problem.code not in _WORTHLESS
 
 
-def _account_sid(arguments: argparse.Namespace) -> str:
-    given = arguments.account_sid or os.environ.get("TWILIO_ACCOUNT_SID", "")
-    if given:
-        return str(given).strip()
-    if not sys.stdin.isatty():
+def _account_sid(arguments: argparse.Namespace, account: str | None) -> str:
+    from safetwilio.backends.documents import variable
+    from safetwilio.provisioning import require_account_sid
+
+    if arguments.account_sid is not None:
+        return str(arguments.account_sid).strip()
+    name = variable("account_sid", account)
+    if os.environ.get(name, "").strip():
+        say(f"The Account SID is that of env {name}.")
+        return os.environ[name].strip()
+    if not _somebody_is_there():
         raise UsageError(
-            "There is no terminal to ask at: give --account-sid AC… and --token-stdin.",
+            "There is no terminal to ask at: give --account-sid SID, and pipe the Auth Token in "
+            "with --token-stdin.",
             code="ST908",
         )
     print("Account SID: ", end="", file=sys.stderr, flush=True)
-    return input().strip()
+    try:
+        answer = input().strip()
+    except EOFError:
+        say("")  # end the line of the prompt
+        answer = ""
+    if not answer:
+        raise _no_answer("Account SID")
+    require_account_sid(answer)  # before the token is typed for nothing
+    return answer
 
 
 def _token(arguments: argparse.Namespace) -> SecretStr:
-    if arguments.token_stdin:
-        return SecretStr(sys.stdin.readline().strip())
-    if not sys.stdin.isatty():
+    if _somebody_is_there():
+        return SecretStr(_ask_for_token())
+    if not arguments.token_stdin:
         raise UsageError(
             "There is no terminal to ask for the Auth Token at: pipe it in with --token-stdin.",
             code="ST908",
         )
-    return SecretStr(getpass.getpass("Auth Token (not shown, not stored): ").strip())
+    try:
+        line = sys.stdin.readline(_LONGEST_LINE) if sys.stdin is not None else ""
+    except UnicodeDecodeError:
+        line = ""
+    token = line.strip().strip("\ufeff")
+    if not token:
+        raise _no_answer("Auth Token")
+    return SecretStr(token)
 
 
-def _ignored(path: Path | None) -> bool:
+def _ask_for_token() -> str:
+    hidden = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            answer = getpass.getpass("Auth Token (not shown, not stored): ").strip()
+    except EOFError:
+        say("")  # end the line of the prompt
+        answer = ""
+    except getpass.GetPassWarning:
+        hidden = False
+    if not hidden:
+        raise UsageError(
+            "This terminal would show the Auth Token: pipe it in with --token-stdin.", code="ST908"
+        )
+    if not answer:
+        raise _no_answer("Auth Token")
+    return answer
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _no_answer(what: str) -> UsageError:
+    return UsageError(f"No {what} was given; nothing was changed.", code="ST908")
+
+
+def _ignore(path: Path | None) -> bool:
     from safetwilio import worktree
 
-    return path is not None and worktree.ignore(path.absolute())
-
-
-def _report(done: Provisioned, ignored: bool, *, as_json: bool) -> None:  # noqa: FBT001
-    if as_json:
-        print(
-            json.dumps(
-                {
-                    "changed": ["key", *(["gitignore"] if ignored else [])],
-                    "account": done.account,
-                    "key": done.key,
-                    "name": done.name,
-                    "place": done.place,
-                    "kind": done.kind,
-                    "leftovers": [key.name for key in done.leftovers],
-                }
+    reason = ""
+    try:
+        return path is not None and worktree.ignore(path)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    raise BackendDenied(
+        [
+            Problem(
+                code="ST307",
+                summary="The .gitignore beside the .env cannot be written.",
+                found_in=(f"beside {path} ({reason})",),
+                fix="Make it writable for this user, or add the .env to it yourself.",
             )
-        )
-    _say(f"The API key works: {done.key}, kind {done.kind or 'unknown'}, called {done.name}")
-    _say(f"  account  {done.account}")
-    _say(f"  kept in  {done.place}" + (", which .gitignore now lists" if ignored else ""))
+        ]
+    )
+
+
+def _seen_by_the_program(done: Provisioned, account: str | None) -> tuple[Problem, ...]:
+    """Return what the boot of the program would say now: the key is only half of it."""
+    from safetwilio.credentials import mask
+    from safetwilio.settings import TwilioSettings
+
+    try:
+        settings = TwilioSettings(_account=account)
+    except ConfigurationError as error:
+        return error.problems
+    if mask("key", settings.api_key) == done.key:
+        return settings.warnings
+    return (
+        Problem(
+            code="ST211",
+            summary="The program will use another API key than the new one.",
+            found_in=(settings.source, done.place),
+            fix="The first place wins. Remove the API key from it.",
+        ),
+    )
+
+
+def _as_dict(
+    done: Provisioned, changed: list[str], problems: tuple[Problem, ...]
+) -> dict[str, object]:
+    return {
+        "changed": changed,
+        "account": done.account,
+        "key": done.key,
+        "name": done.name,
+        "place": done.place,
+        "kind": done.kind,
+        "leftovers": [key.name for key in done.leftovers],
+        "problems": [problem.as_dict() for problem in problems],
+    }
+
+
+def _report(
+    done: Provisioned, target: _Target, problems: tuple[Problem, ...], *, ignored: bool
+) -> None:
+    say("")
+    say(f"The API key works: {done.key}, kind {done.kind or 'unknown'}")
+    say(f"  called   {done.name}")
+    say(f"  account  {done.account}")
+    say(f"  kept in  {done.place}" + (", which .gitignore now lists" if ignored else ""))
     if done.leftovers:
-        _say("  Earlier keys of this service; delete in the Console those that nothing uses:")
+        say("Earlier keys of this service; delete in the Console those that nothing uses:")
         for key in done.leftovers:
-            _say(f"    {key.name}")
-    _say('Next: python -c "from safetwilio import client; print(client)"')
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+            say(f"  {key.name}")
+    if problems:
+        say("\nThe program would see more than the new key:\n")
+        say_problems(problems)
+    elif target.looked_in:
+        say('Next: python -c "from safetwilio import client; print(client)"')
+    else:
+        say(
+            f"The program looks there if its environment says SAFETWILIO_BACKEND={target.reference}"
+        )

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import sys
 import traceback
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from safetwilio import __version__
-from safetwilio.errors import SafeTwilioError, UsageError
+from safetwilio.cli.output import say, say_problems, say_wrapped
+from safetwilio.errors import ConfigurationError, SafeTwilioError, UsageError
+from safetwilio.shapes import is_auth_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DONE, FAILED, USAGE = 0, 1, 2
+FAILED, USAGE = 1, 2
 _INTERRUPTED = 130
 
+_DESCRIPTION = """\
+The safe way to hold Twilio credentials: API keys instead of the master Auth Token, and a report
+of everything that is wrong before the app starts.
+"""
 _EPILOG = """\
-first steps:
+first steps, in the app's directory:
   safetwilio init       make an API key and keep it in .env
   safetwilio doctor     check what the app would load, without starting it
 
+Each command has its own help: safetwilio init --help
+
 exit codes:
-  0 done   1 failed   2 wrong usage
-Reports for people go to stderr; --json goes to stdout. No secret goes to either.
+  0    done, also when there was nothing to do
+  1    failed; the report says why and what to do
+  2    wrong usage
+  4    done in part: something is left to do by hand
+  130  interrupted
+Reports for people go to stderr, --json goes to stdout. No secret goes to either.
 """
 
 
@@ -37,38 +51,91 @@ class Command(Protocol):
         """Do it and return the exit code."""
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose options are never abbreviated: ``--token X`` is no ``--token-stdin X``."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**{**options, "allow_abbrev": False})  # type: ignore[arg-type]
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        sys.stdout.flush()  # a reader that is gone is noticed now rather than at the very end
+        super().exit(status, message)
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{self.prog}: {message}\nTry: {self.prog} --help")
+        self.exit(USAGE)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line *argv* (default: the process's) and return the exit code."""
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    # Warnings for programs' logs; the commands say the same in their own words.
+    logging.getLogger("safetwilio").addHandler(logging.NullHandler())
     try:
-        return int(arguments.run(arguments))
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        return USAGE
+        return _run(words)
     except SafeTwilioError as error:
-        print(error, file=sys.stderr)
-        return FAILED
+        return _explain(error)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say("\ninterrupted")
         return _INTERRUPTED
-    except Exception:  # noqa: BLE001 - the last resort must not print a secret either
-        from safetwilio.redaction.engine import redact
-
-        print(redact(traceback.format_exc()), file=sys.stderr)
+    except BrokenPipeError:  # the reader of stdout has had enough: `| head -1`
+        _close_stdout()
         return FAILED
+    except Exception:  # noqa: BLE001 - the last resort must not print a secret either
+        say(traceback.format_exc())
+        say("This is a fault in safetwilio. Please report it with the lines above.")
+        return FAILED
+
+
+def _run(words: Sequence[str]) -> int:
+    _require_no_token(words)
+    parser = _parser()
+    arguments = parser.parse_args(words)
+    if arguments.run is None:
+        say(parser.format_help().rstrip())
+        return USAGE
+    return int(arguments.run(arguments))
+
+
+def _explain(error: SafeTwilioError) -> int:
+    if isinstance(error, ConfigurationError):
+        say_problems(error.problems)
+    else:
+        say_wrapped(str(error))
+    return USAGE if isinstance(error, UsageError) else FAILED
+
+
+def _require_no_token(words: Sequence[str]) -> None:
+    for word in words:
+        if is_auth_token(word) or is_auth_token(word.partition("=")[2]):
+            raise UsageError(
+                "The Auth Token is not taken from the command line: other users of this machine "
+                "can read it there, and your shell has written it to its history. Let safetwilio "
+                "init ask for it, or pipe it in with --token-stdin. If that was the real token, "
+                "rotate it in the Console.",
+                code="ST908",
+            )
+
+
+def _close_stdout() -> None:
+    """Let what is left in the buffer of stdout go nowhere, so that the exit does not complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
     from safetwilio.cli import doctor, init
 
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="safetwilio",
-        description="The safe way to hold Twilio credentials.",
+        description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(run=None)
     parser.add_argument("--version", action="version", version=f"safetwilio {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     command: Command
     for command in (init, doctor):
         command.add_parser(commands)

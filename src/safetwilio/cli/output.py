@@ -1,0 +1,38 @@
+"""How the commands speak: to people on stderr, to programs as JSON on stdout, never a secret."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from safetwilio.problems import render_one
+from safetwilio.redaction.engine import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from safetwilio.problems import Problem
+
+_WIDTH = 92
+
+
+def say(text: str) -> None:
+    """Tell people *text*."""
+    print(redact(text), file=sys.stderr, flush=True)
+
+
+def say_wrapped(text: str) -> None:
+    """Tell people the one long line *text*, broken between words."""
+    say(textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False))
+
+
+def say_problems(problems: Sequence[Problem]) -> None:
+    """Tell people *problems*, of which there is at least one, and where to read on."""
+    say("\n\n".join([*map(render_one, problems), f"Docs: {problems[0].url}"]))
+
+
+def show_json(document: Mapping[str, Any]) -> None:
+    """Give programs *document*."""
+    print(json.dumps(document, indent=2), flush=True)

@@ -1,0 +1,207 @@
+"""References: parsed, shown without userinfo, and opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from safetwilio.backends.dotenv import DotenvBackend
+from safetwilio.backends.env import EnvBackend
+from safetwilio.backends.files import FilesBackend
+from safetwilio.backends.interface import WritableBackend
+from safetwilio.backends.locate import (
+    Reference,
+    names_backend,
+    open_backend,
+    parse,
+    passed_over,
+    references,
+)
+from safetwilio.errors import BackendError
+from support import key_secret, leaks, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def one(text: str) -> Reference:
+    (reference,) = parse(text, place="the test")
+    return reference
+
+
+def test_default_chain() -> None:
+    assert [str(r) for r in references(None, {})] == ["env", "dotenv:.env"]
+
+
+@pytest.mark.parametrize("value", ["production", " Production\n"])
+def test_no_dotenv_in_production_unless_named(value: str) -> None:
+    production = {"SAFETWILIO_ENV": value}
+
+    assert [str(r) for r in references(None, production)] == ["env"]
+    named = {**production, "SAFETWILIO_BACKEND": "dotenv:.env"}
+    assert [str(r) for r in references(None, named)] == ["dotenv:.env"]
+
+
+def test_other_environments_are_not_production() -> None:
+    assert len(references(None, {"SAFETWILIO_ENV": "staging"})) == 2
+
+
+def test_reader_is_told_of_the_dotenv_that_production_leaves_out() -> None:
+    production = {"SAFETWILIO_ENV": "production"}
+    (attempt,) = passed_over(None, production)
+
+    assert (attempt.place, attempt.name) == ("dotenv", ".env")
+    assert "SAFETWILIO_ENV is production" in attempt.outcome
+    assert passed_over(None, {}) == ()
+    assert passed_over(None, {**production, "SAFETWILIO_BACKEND": "env"}) == ()
+
+
+def test_backend_variable_replaces_the_default() -> None:
+    chain = references(None, {"SAFETWILIO_BACKEND": " files:/run/secrets , env "})
+
+    assert [str(r) for r in chain] == ["files:/run/secrets", "env"]
+    assert {r.place for r in chain} == {"env SAFETWILIO_BACKEND"}
+
+
+def test_blank_backend_variable_is_none() -> None:
+    assert len(references(None, {"SAFETWILIO_BACKEND": "  "})) == 2
+    assert not names_backend(None, {"SAFETWILIO_BACKEND": "  "})
+
+
+def test_account_has_a_variable_of_its_own_and_only_that() -> None:
+    environment = {"SAFETWILIO_BACKEND": "files:/a", "SAFETWILIO_BACKEND_MARKETING": "files:/b"}
+
+    assert [str(r) for r in references("marketing", environment)] == ["files:/b"]
+    assert [str(r) for r in references("sales", environment)] == ["env", "dotenv:.env"]
+    assert names_backend("marketing", environment)
+    assert not names_backend("sales", environment)
+
+
+def test_every_part_is_decoded() -> None:
+    reference = one("vault://secret/my%2Capp%23x?version=3&flag=#api%20key")
+
+    assert reference.scheme == "vault"
+    assert reference.location == "//secret/my,app#x"
+    assert reference.options == {"version": "3", "flag": ""}
+    assert reference.field == "api key"
+    assert str(reference) == repr(reference) == "vault://secret/my%2Capp%23x"
+
+
+def test_parts_may_be_left_out() -> None:
+    reference = one("env")
+
+    assert reference == ("env", "", {}, None, "env", "the test")
+
+
+@pytest.mark.parametrize("text", ["/run/secrets", "", ",", "env,", "Env", "1x:y", ":x", "a b:c"])
+def test_unreadable(text: str) -> None:
+    with pytest.raises(BackendError) as refused:
+        parse(text, place="the test")
+    assert refused.value.code == "ST302"
+    assert refused.value.problems[0].found_in == ("the test",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vault://user:{}@host/path",
+        "vault://{}@host/path",
+        "vault:{}@host/path",
+        "vault://user:a/{}@host/path",
+        "vault://user:a@{}@host/path",
+        "vault://user:{}#x@host/path",
+        "vault://user:{}?x@host/path",
+        "vault://host/path?token={}",
+        "vault://host/path#{}",
+    ],
+)
+def test_userinfo_options_and_field_are_never_shown(text: str) -> None:
+    """Also when somebody forgot to percent-encode a reserved character of the password."""
+    secret = key_secret()
+    reference = one(text.format(secret))
+
+    assert leaks(f"{reference} {reference!r}", [secret]) == []
+    assert "host/path" in str(reference)
+
+
+def test_an_at_sign_deep_in_a_path_is_shown() -> None:
+    assert str(one("dotenv:/srv/app@2/.env")) == "dotenv:/srv/app@2/.env"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "writable"),
+    [
+        ("env", EnvBackend, False),
+        ("dotenv:.env", DotenvBackend, True),
+        ("files:/x", FilesBackend, False),
+    ],
+)
+def test_shipped_backends(text: str, kind: type, writable: bool) -> None:  # noqa: FBT001
+    backend = open_backend(one(text))
+
+    assert type(backend) is kind
+    assert isinstance(backend, WritableBackend) is writable
+
+
+def test_unknown_backend_names_those_there_are() -> None:
+    with pytest.raises(BackendError) as refused:
+        open_backend(one("dotnev:.env"))
+    (problem,) = refused.value.problems
+    assert problem.code == "ST301"
+    assert problem.found_in == ("the test: the reference dotnev:.env",)
+    assert "dotenv, env, files" in problem.fix
+
+
+@pytest.fixture
+def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install a distribution with three plug-ins, of which one works."""
+    write(tmp_path / "corp_vault_plugin.py", PLUGIN)
+    info = tmp_path / "corp_vault-1.dist-info"
+    write(info / "METADATA", "Metadata-Version: 2.1\nName: corp-vault\nVersion: 1\n")
+    write(
+        info / "entry_points.txt",
+        "[safetwilio.backends]\ncorp = corp_vault_plugin:Backend\n"
+        "gone = corp_vault_plugin:Gone\nbad = corp_vault_missing:Backend\n",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+PLUGIN = """
+from safetwilio.backends.interface import Absent
+
+class Backend:
+    def __init__(self, reference):
+        self.reference = reference
+
+    def load(self, account):
+        return Absent(())
+"""
+
+
+@pytest.mark.usefixtures("plugins")
+def test_installed_plug_in() -> None:
+    backend = open_backend(one("corp:x"))
+
+    assert type(backend).__module__ == "corp_vault_plugin"
+    assert backend.reference.location == "x"  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("plugins")
+@pytest.mark.parametrize(
+    ("scheme", "reason"), [("gone", "AttributeError"), ("bad", "ModuleNotFoundError")]
+)
+def test_plug_in_that_does_not_load(scheme: str, reason: str) -> None:
+    with pytest.raises(BackendError) as refused:
+        open_backend(one(f"{scheme}:x"))
+    (problem,) = refused.value.problems
+    assert problem.code == "ST310"
+    assert reason in problem.found_in[0]
+    assert refused.value.__context__ is None
+
+
+@pytest.mark.usefixtures("plugins")
+def test_unknown_backend_names_installed_plug_ins_too() -> None:
+    with pytest.raises(BackendError, match="bad, corp, dotenv, env, files, gone"):
+        open_backend(one("vualt:x"))

@@ -1,0 +1,52 @@
+"""A clean process for each test: no credentials around, an empty directory, nothing booted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+from support import OURS, Key, new_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("safetwilio", deadline=None)
+settings.load_profile("safetwilio")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_configured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Take our variables away, change into an empty directory, and forget what was booted."""
+    for name in [name for name in os.environ if name.startswith(OURS)]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+    _reset()
+    yield
+    _reset()
+
+
+@pytest.fixture
+def key() -> Key:
+    """Return a fake API key."""
+    return new_key()
+
+
+@pytest.fixture
+def configured(key: Key, monkeypatch: pytest.MonkeyPatch) -> Key:
+    """Put a fake API key into the environment."""
+    for name, value in key.environment().items():
+        monkeypatch.setenv(name, value)
+    return key
+
+
+def _reset() -> None:
+    if "safetwilio._boot" in sys.modules:
+        sys.modules["safetwilio._boot"].reset()
