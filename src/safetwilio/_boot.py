@@ -74,7 +74,7 @@ _proven: dict[str, KeyType | None] = {}
 def configure(settings: TwilioSettings, *, account: str | None = None) -> None:
     """Use *settings* for *account* (default: the default account) when the process boots.
 
-    Raises :class:`UsageError` (ST903) once that account has booted.
+    Raises :class:`safetwilio.errors.UsageError` (ST903) once that account has booted.
     """
     name = _name(account)
     with _lock:
@@ -176,9 +176,13 @@ def _walk(name: str) -> _Account:
 def _prove(name: str, account: _Account) -> None:
     from safetwilio.clients.probe import prove
 
-    proof = prove(
-        account.client, account.store.current(), validation_url=account.settings.validation_url
-    )
+    try:
+        proof = prove(
+            account.client, account.store.current(), validation_url=account.settings.validation_url
+        )
+    except InvalidCredentials:
+        _forget(name)
+        raise
     _proven[name] = proof.kind
     if proof.kind == "main" and broken_glass() is None:
         _forget(name)

@@ -11,7 +11,8 @@ import hmac
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from safetwilio.errors import RefusedBeforeSending
-from safetwilio.redaction.registry import fingerprint
+from safetwilio.redaction.fingerprints import fingerprint, has_fingerprint
+from safetwilio.redaction.registry import SHORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,7 +133,8 @@ class Hidden:
         if isinstance(other, Hidden):
             other = other._reveal()
         return isinstance(other, str) and hmac.compare_digest(
-            self._reveal().encode(), other.encode()
+            self._reveal().encode("utf-8", "surrogatepass"),
+            other.encode("utf-8", "surrogatepass"),
         )
 
     def __repr__(self) -> str:
@@ -148,7 +150,7 @@ class Hidden:
 
 def mask(kind: str, sid: str) -> str:
     """Return the mask of *sid* as redaction writes it, so that messages and logs agree."""
-    return f"[TWILIO:{kind}:{fingerprint(sid)}]"
+    return f"[TWILIO:{kind}:{fingerprint(sid) if has_fingerprint(sid) else SHORT}]"
 
 
 def _sealed(secret: str) -> Callable[[], str]:

@@ -138,18 +138,28 @@ class UsageError(SafeTwilioError):
     code = "ST900"
 
 
-def configuration_error(problems: Sequence[Problem]) -> ConfigurationError:
+def configuration_error(
+    problems: Sequence[Problem], broken: type[ConfigurationError] | None = None
+) -> ConfigurationError:
     """Return the most telling subclass for *problems*: that of the first fault's code.
 
     Problems of one kind give that kind's class; a mixture gives the class of the first fault, so
     that ``except MissingCredentials`` never hides an Auth Token that lies about (ST5xx wins).
+    *broken* is the class that a backend raised, kept where it leads (:class:`BackendDenied`).
     """
     codes = [p.code for p in faults(problems)]
     leading = next((c for c in codes if c.startswith("ST5")), codes[0] if codes else "ST")
+    if broken is not None and leading.startswith(broken.prefix):
+        return broken(problems)
     for kind in (MissingCredentials, InvalidCredentials, BackendError, MasterTokenInUse):
         if leading.startswith(kind.prefix):
             return kind(problems)
     return ConfigurationError(problems)
+
+
+def combined(errors: Sequence[ConfigurationError]) -> ConfigurationError:
+    """Return one error with the problems of all *errors*, of the first one's class."""
+    return type(errors[0])([problem for error in errors for problem in error.problems])
 
 
 def _rebuild(kind: type[SafeTwilioError], message: str, code: str) -> SafeTwilioError:

@@ -6,11 +6,12 @@ Token be used at all), and is this URL Twilio's (may an ``Authorization`` header
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,22 +21,25 @@ from safetwilio.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from types import FrameType
 
 _log = logging.getLogger("safetwilio.policy")
 
 EMULATOR_VARIABLE = "SAFETWILIO_EMULATOR"
 _HTTPS_PORT = 443
+_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _HIGHEST_PORT = 65535
 
 
 class BrokenGlass:
     """One opened break-glass block; *open* turns false when the block ends, for good."""
 
-    __slots__ = ("open", "reason")
+    __slots__ = ("open", "outer", "reason")
 
-    def __init__(self, reason: str) -> None:
-        """Open a block for *reason*."""
+    def __init__(self, reason: str, outer: BrokenGlass | None = None) -> None:
+        """Open a block for *reason* inside *outer*."""
         self.reason = reason
+        self.outer = outer
         self.open = True
 
     def require_open(self) -> None:
@@ -53,8 +57,14 @@ _current: ContextVar[BrokenGlass | None] = ContextVar("safetwilio_broken_glass",
 
 
 def broken_glass() -> BrokenGlass | None:
-    """Return the innermost open block of this context, or ``None``."""
-    return _current.get()
+    """Return the innermost open block of this context, or ``None``.
+
+    A task or thread that copied its context inside a block may outlive it.
+    """
+    glass = _current.get()
+    while glass is not None and not glass.open:
+        glass = glass.outer
+    return glass
 
 
 @contextmanager
@@ -62,7 +72,8 @@ def break_glass(*, reason: str) -> Iterator[None]:
     """Allow the master Auth Token inside this block, for *reason*, with a WARNING in the log.
 
     The permission belongs to the current context (thread or task). Clients made inside refuse to
-    work after the block (ST805). An empty *reason* raises :class:`UsageError` (ST905).
+    work after the block (ST805). An empty *reason* raises
+    :class:`safetwilio.errors.UsageError` (ST905).
     """
     if not reason or not reason.strip():
         raise UsageError(
@@ -70,7 +81,7 @@ def break_glass(*, reason: str) -> Iterator[None]:
             'break_glass(reason="ticket 4711: rotate the leaked token")',
             code="ST905",
         )
-    frame = sys._getframe(2)  # noqa: SLF001 - the caller of the with statement, past contextlib
+    frame = _caller(sys._getframe(1))  # noqa: SLF001 - who opens the block is what to log
     _log.warning(
         "Break-glass: the master Auth Token may be used by %s (%s, line %d). Reason: %s",
         frame.f_code.co_name,
@@ -79,13 +90,21 @@ def break_glass(*, reason: str) -> Iterator[None]:
         reason,
     )
     del frame
-    glass = BrokenGlass(reason)
+    glass = BrokenGlass(reason, broken_glass())
     mark = _current.set(glass)
     try:
         yield
     finally:
         glass.open = False
-        _current.reset(mark)
+        with suppress(ValueError):  # a framework may end a generator in another context
+            _current.reset(mark)
+
+
+def _caller(frame: FrameType) -> FrameType:
+    """Return the first frame from *frame* up that is not contextlib's (``with``, decorator)."""
+    while frame.f_code.co_filename == contextlib.__file__ and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
 
 
 def emulator_url(environment: Mapping[str, str] | None = None) -> str | None:
@@ -159,6 +178,7 @@ def _is_twilio(url: str) -> bool:
     return (
         parts.scheme == "https"
         and host.endswith(".twilio.com")
+        and _HOST.issuperset(host)  # libraries differ on where a host with others ends
         and port in {None, _HTTPS_PORT}
         and "@" not in parts.netloc
     )

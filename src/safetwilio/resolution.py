@@ -13,8 +13,8 @@ from safetwilio import rules
 from safetwilio.backends import env
 from safetwilio.backends.chain import load
 from safetwilio.backends.documents import variable
-from safetwilio.backends.interface import Absent, Record, Value
-from safetwilio.backends.locate import parse, references
+from safetwilio.backends.interface import Absent, Found, Record, Value
+from safetwilio.backends.locate import backend_variable, parse, passed_over, references
 from safetwilio.errors import ConfigurationError
 from safetwilio.policy import broken_glass, emulator_url
 from safetwilio.problems import Attempt, Problem, faults
@@ -22,10 +22,11 @@ from safetwilio.problems import Attempt, Problem, faults
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from safetwilio.backends.interface import Found
+    from safetwilio.backends.documents import Document
 
 _FROM_ENVIRONMENT = ("account_sid", "region", "edge")
 _ENV_SOURCE = "env"
+ARGUMENTS = "arguments"
 _CHECKS = {
     "account_sid": rules.check_account_sid,
     "key_sid": rules.check_key_sid,
@@ -35,41 +36,59 @@ _KEY_TYPES = ("main", "standard", "restricted")
 
 
 class Resolved(NamedTuple):
-    """What was found: settings *fields*, their *source* and *version*, and all *problems*."""
+    """What was found: settings *fields*, their *source* and *version*, and all *problems*.
+
+    With a fault among the problems there are no fields; *broken* is what the backend then raised.
+    """
 
     fields: Mapping[str, Any]
     source: str
     version: str | None
     problems: tuple[Problem, ...]
+    broken: type[ConfigurationError] | None = None
 
 
 def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Value]) -> Resolved:
     """Return the fields for *account* from *arguments*, else from *backend* or the environment.
 
-    Faults are in ``problems``; only a broken backend raises
-    (:class:`safetwilio.errors.ConfigurationError`, ST3xx).
+    Whatever is wrong is in ``problems``, also what a broken backend raised.
     """
     surroundings = env.document(account)
     token = surroundings.field("auth_token", account)
     token_places = (token.place,) if token else ()
-    problems: list[Problem] = []
-    emulator = _emulator(problems)
-    try:
-        answer = _answer(account, backend, arguments)
-    except ConfigurationError as error:
-        problems += [*error.problems, *_token_alone(token_places)]
-        return Resolved({}, "", None, tuple(problems))
     around = {
         name: value
         for name in _FROM_ENVIRONMENT
         if (value := surroundings.field(name, account)) is not None
     }
+    problems: list[Problem] = []
+    emulator = _emulator(problems)
+    broken: type[ConfigurationError] | None = None
+    answer: Found | Absent = Absent(())
+    try:
+        answer = _answer(account, backend, arguments)
+    except ConfigurationError as error:
+        broken = type(error)
+        problems += error.problems
+    if broken is not None:
+        problems += [
+            *surroundings.problems,
+            *_token_alone(token_places),
+            *_field_problems(around),
+        ]
+        return Resolved({}, "", None, _once(problems), broken)
     if isinstance(answer, Absent):
-        problems += [*answer.problems, *_nothing_found(answer, around, account, token_places)]
-        return Resolved({}, "", None, tuple(problems))
+        if not backend:
+            answer = _with_passed_over(answer, surroundings, account)
+        problems += [
+            *answer.problems,
+            *surroundings.problems,
+            *_nothing_found(answer, around, account, token_places),
+        ]
+        return Resolved({}, "", None, _once(problems))
     record = answer.record
     fields = {**around, **record.fields, **arguments}
-    problems += record.problems
+    problems += [*record.problems, *surroundings.problems]
     problems += _pair_problems(record, token_places, account)
     problems += _account_problems(record, around, fields, account)
     problems += _field_problems(fields)
@@ -80,7 +99,12 @@ def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Va
         problems += [mismatch] if mismatch else []
     # What is faulty stays sealed: the caller raises, and its frames are shown with their locals.
     settings = {} if faults(problems) else _as_settings(fields, emulator)
-    return Resolved(settings, record.source, record.version, tuple(problems))
+    return Resolved(settings, record.source, record.version, _once(problems))
+
+
+def _once(problems: list[Problem]) -> tuple[Problem, ...]:
+    """Return *problems* without repetitions: the environment is looked at twice."""
+    return tuple(dict.fromkeys(problems))
 
 
 def _emulator(problems: list[Problem]) -> str | None:
@@ -95,13 +119,20 @@ def _answer(
     account: str | None, backend: str | None, arguments: Mapping[str, Value]
 ) -> Found | Absent:
     if "key_sid" in arguments or "secret" in arguments:
-        from safetwilio.backends.interface import Found
-
-        return Found(Record("arguments", arguments))
+        return Found(Record(ARGUMENTS, arguments))
     chain = (
         parse(backend, place="the argument backend") if backend else references(account, os.environ)
     )
     return load(chain, account)
+
+
+def _with_passed_over(answer: Absent, surroundings: Document, account: str | None) -> Absent:
+    """Return *answer* with the places that nobody looked at, although a reader would expect it."""
+    attempts = [*answer.attempts, *passed_over(account, os.environ)]
+    if surroundings.field("key_sid", account):  # the backend env would have found it
+        why = f"set, but not looked at: {backend_variable(account)} does not name env"
+        attempts.append(Attempt(_ENV_SOURCE, variable("key_sid", account), why))
+    return answer._replace(attempts=tuple(attempts))
 
 
 def _nothing_found(
@@ -119,10 +150,11 @@ def _nothing_found(
             summary="There is no Twilio API key.",
             looked_in=answer.attempts,
             fix="Put the API key's SID and secret into one of these places, or make a key now: "
-            "safetwilio init",
+            f"safetwilio init{f' --account {account}' if account else ''}",
         )
-    yield from _account_problems(None, around, around, account)
-    yield from _field_problems(around)
+    fields = around if answer.account_sid is None else {"account_sid": answer.account_sid, **around}
+    yield from _account_problems(None, around, fields, account)
+    yield from _field_problems(fields)
 
 
 def _token_alone(places: Sequence[str]) -> Iterator[Problem]:
@@ -158,7 +190,8 @@ def _pair_problems(
 
 def _half_a_pair(record: Record, missing: str, account: str | None) -> Problem:
     there = record.fields["key_sid" if missing == "secret" else "secret"]
-    looked = Attempt(record.source, variable(missing, account), "not set")
+    outcome = "not set" if record.source == _ENV_SOURCE else "not there"
+    looked = Attempt(record.source, variable(missing, account), outcome)
     if missing == "secret":
         return Problem(
             code="ST101",
@@ -196,7 +229,11 @@ def _account_problems(
         return
     inside = record.fields.get("account_sid") if record else None
     outside = around.get("account_sid")
-    if inside and outside and inside.reveal() != outside.reveal() and outside.reveal():
+    if inside is None or outside is None or fields["account_sid"] not in {inside, outside}:
+        return  # an argument decides
+    if record and record.source == ARGUMENTS:
+        return
+    if inside.reveal() and outside.reveal() and inside.reveal() != outside.reveal():
         yield Problem(
             code="ST217",
             summary="The account SID is set twice, to different accounts.",

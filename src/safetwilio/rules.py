@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019"  # straight, back and curly
+_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _CIPHERTEXT = "encrypted:"
 _CONSOLE = "https://console.twilio.com (Account > API keys & tokens)"
 
@@ -42,7 +43,7 @@ def check_account_sid(value: str, place: str) -> Problem | None:
             "ST201",
             lambda v: not shapes.is_sid(v, shapes.ACCOUNT_PREFIX),
             "The account SID is malformed.",
-            'An account SID is "AC" followed by 32 hexadecimal digits (34 characters). Copy it '
+            'An account SID is "AC" in capitals and 32 hexadecimal digits (34 characters). Copy it '
             "again from the first page of https://console.twilio.com.",
         ),
     )
@@ -61,9 +62,16 @@ def check_key_sid(value: str, place: str) -> Problem | None:
         ),
         (
             "ST204",
+            lambda v: len(v) == shapes.AUTH_TOKEN_LENGTH and shapes.is_key_secret(v),
+            "The API key SID looks like a secret.",
+            'Put the key\'s SID there, which starts with "SK". If SID and secret are swapped, swap '
+            "them back.",
+        ),
+        (
+            "ST204",
             lambda v: not shapes.is_sid(v, shapes.KEY_PREFIX),
             "The API key SID is malformed.",
-            'An API key SID is "SK" followed by 32 hexadecimal digits (34 characters). Copy it '
+            'An API key SID is "SK" in capitals and 32 hexadecimal digits (34 characters). Copy it '
             f"again from {_CONSOLE}.",
         ),
     )
@@ -93,7 +101,8 @@ def check_secret(value: str, place: str) -> Problem | None:
             lambda v: not shapes.is_key_secret(v),
             "The API key secret has the wrong length or characters.",
             "A secret is 32 letters and digits. Copy it again, whole and without anything around "
-            "it. It cannot be read back from Twilio; if it is lost: safetwilio init",
+            "it, not even something invisible. It cannot be read back from Twilio; if it is lost: "
+            "safetwilio init",
         ),
     )
 
@@ -113,8 +122,8 @@ def check_region_or_edge(name: str, value: str, place: str) -> Problem | None:
 
 def check_validation_url(value: str, place: str) -> Problem | None:
     """Return what is wrong with the URL *value* that proves a Restricted key, or ``None``."""
-    host = value.removeprefix("https://").partition("/")[0]
-    if value.startswith("https://") and host.endswith(".twilio.com") and "@" not in host:
+    host = value.removeprefix("https://").partition("/")[0].lower()
+    if value.startswith("https://") and host.endswith(".twilio.com") and _HOST.issuperset(host):
         return None
     return Problem(
         code="ST218",
@@ -157,7 +166,7 @@ def _unusable(field: str, value: str, place: str) -> Problem | None:
             lambda v: not v,
             f"The {field} is set, but empty.",
             "Give it a value, or remove the empty setting so that the next place is looked at. "
-            "An empty value often comes from an unset variable in a compose or CI file.",
+            "An empty value often comes from an unset variable in a .env, compose or CI file.",
         ),
         (
             "ST209",

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from safetwilio.backends.locate import names_backend
 from safetwilio.credentials import ApiKey, KeyType, mask, refuse_pickle
 from safetwilio.errors import ConfigurationError, UsageError, configuration_error
 from safetwilio.problems import Problem, faults
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from safetwilio.backends.interface import Value
 
 _ACCOUNT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_NAMED_FIELD = re.compile(r'field "(\w+)"')
+_CREDENTIALS = ("account_sid", "api_key", "api_secret")
 _OWN_ARGUMENTS = {
     "account_sid": "account_sid",
     "api_key": "key_sid",
@@ -49,9 +52,10 @@ class TwilioSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    account_sid: str = Field(repr=False)
-    api_key: str = Field(repr=False)
-    api_secret: SecretStr = Field(repr=False)
+    # The default is spelt out, or type checkers would want these as arguments of a subclass.
+    account_sid: str = Field(default=..., repr=False)
+    api_key: str = Field(default=..., repr=False)
+    api_secret: SecretStr = Field(default=..., repr=False)
     region: str | None = None
     edge: str | None = None
     key_type: KeyType | None = None
@@ -72,14 +76,16 @@ class TwilioSettings(BaseSettings):
         go to the fields of a subclass. ``_env_file`` names the ``.env`` file to look in.
         """
         arguments = _take_arguments(values)
-        backend = _backend or self._env_file_chain(values)
+        backend = _backend or self._env_file_chain(values, _account)
         resolved = _resolved(_account, backend, arguments)
         problems = resolved.problems
         if not faults(problems):
-            own_problems = self._initialise(values, resolved)
-            problems = (*problems, *own_problems)
+            problems = (*problems, *self._initialise(values, resolved))
         if faults(problems):
-            raise configuration_error(problems)
+            failure = configuration_error(problems, resolved.broken)
+            # What tracebacks with locals may show of this frame holds nothing to hide.
+            del _backend, backend, values, arguments, resolved
+            raise failure
         self._source, self._version = resolved.source, resolved.version
         self._warnings = problems
 
@@ -87,7 +93,12 @@ class TwilioSettings(BaseSettings):
         try:
             super().__init__(**{**values, **resolved.fields})
         except ValidationError as error:
-            return tuple(_own_field_problems(error))
+            return tuple(self._own_field_problems(error))
+        except SettingsError as error:  # its cause holds what could not be parsed
+            name = _NAMED_FIELD.search(str(error))
+            return (_not_valid(name[1] if name else "the settings", "unreadable JSON"),)
+        # A subclass may put its sources in another order; a variable API_KEY is still not ours.
+        self.__dict__.update({name: resolved.fields[name] for name in _CREDENTIALS})
         return ()
 
     @classmethod
@@ -107,17 +118,34 @@ class TwilioSettings(BaseSettings):
         return super().settings_customise_sources(settings_cls, init_settings, *others, **named)
 
     @classmethod
-    def _env_file_chain(cls, values: Mapping[str, Any]) -> str | None:
+    def _env_file_chain(cls, values: Mapping[str, Any], account: str | None) -> str | None:
         """Return the chain for the ``.env`` file that pydantic-settings was told to read, if any.
 
-        Whoever names a file for their own fields expects the Twilio fields to be found in it too.
+        Whoever names a file for their own fields expects the Twilio fields to be found in it too;
+        whoever says ``_env_file=None`` wants none to be read.
         """
         env_file = values.get("_env_file", cls.model_config.get("env_file"))
-        if not env_file or os.environ.get("SAFETWILIO_BACKEND", "").strip():
+        if (not env_file and "_env_file" not in values) or names_backend(account, os.environ):
             return None
-        paths = [env_file] if isinstance(env_file, (str, os.PathLike)) else list(env_file)
-        dotenvs = [f"dotenv:{quote(os.fspath(path))}" for path in reversed(paths)]
-        return ",".join(["env", *dotenvs])
+        paths = [env_file] if isinstance(env_file, (str, os.PathLike)) else list(env_file or ())
+        expanded = [os.path.expanduser(os.fspath(path)) for path in reversed(paths)]  # noqa: PTH111
+        return ",".join(["env", *(f"dotenv:{quote(path)}" for path in expanded)])
+
+    @classmethod
+    def _own_field_problems(cls, error: ValidationError) -> Iterable[Problem]:
+        """Translate *error* for the fields of a subclass by type and name alone.
+
+        pydantic's messages may quote the input, its ``errors()`` always hold it, and what comes
+        after the field in a location may be a key of the user's own mapping.
+        """
+        prefix = cls.model_config.get("env_prefix") or ""
+        for detail in error.errors(include_url=False, include_context=False, include_input=False):
+            name = str(detail["loc"][0]) if detail["loc"] else "the settings"
+            if detail["type"] == "missing" and len(detail["loc"]) == 1:
+                by_name = name in cls.model_fields  # and not by an alias, which takes no prefix
+                yield _missing(name, prefix + name if by_name else name)
+            else:
+                yield _not_valid(name, detail["type"])
 
     @property
     def source(self) -> str:
@@ -147,6 +175,8 @@ class TwilioSettings(BaseSettings):
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Show fingerprints in place of SIDs; the secret not at all."""
+        if "account_sid" not in self.__dict__:  # a traceback may show one that was refused
+            return
         yield "account", mask("account", self.account_sid)
         yield "key", mask("key", self.api_key)
         yield "source", self._source
@@ -192,23 +222,18 @@ def _resolved(account: str | None, backend: str | None, arguments: dict[str, Val
     return Resolved(fields={}, source="", version=None, problems=problems)
 
 
-def _own_field_problems(error: ValidationError) -> Iterable[Problem]:
-    """Translate *error* for the fields of a subclass by type and name alone.
+def _missing(name: str, variable: str) -> Problem:
+    return Problem(
+        code="ST106",
+        summary=f'The setting "{name}" of this application is missing.',
+        fix=f'Set the environment variable {variable.upper()}, or give "{name}" a default.',
+    )
 
-    pydantic's messages may quote the input, and its ``errors()`` always hold it.
-    """
-    for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        name = ".".join(str(part) for part in detail["loc"]) or "the settings"
-        if detail["type"] == "missing":
-            yield Problem(
-                code="ST106",
-                summary=f'The setting "{name}" of this application is missing.',
-                fix=f'Set the environment variable {name.upper()}, or give "{name}" a default.',
-            )
-        else:
-            yield Problem(
-                code="ST219",
-                summary=f'The setting "{name}" of this application is not valid.',
-                found_in=(f"pydantic calls it {detail['type']}",),
-                fix="Correct the value; it is not shown here because it may be a secret.",
-            )
+
+def _not_valid(name: str, reason: str) -> Problem:
+    return Problem(
+        code="ST219",
+        summary=f'The setting "{name}" of this application is not valid.',
+        found_in=(f"pydantic calls it {reason}",),
+        fix="Correct the value; it is not shown here because it may be a secret.",
+    )

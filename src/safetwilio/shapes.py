@@ -30,10 +30,11 @@ _LONGEST_HOST_PART = 40
 _PLACEHOLDER_PARTS = (
     *("your_", "your-", "your ", "_here", "-here", " here", "<", "{", "[", "***", "...", "\u2026"),
     *("changeme", "change_me", "change-me", "replaceme", "replace_me", "replace-me"),
-    *("placeholder", "example", "dummy", "xxxxxx"),
+    *("placeholder", "example", "dummy_", "dummy-", "_dummy", "-dummy", "xxxxxx"),
 )
 _PLACEHOLDER_WORDS = frozenset(
-    {"todo", "fixme", "none", "null", "undefined", "test", "secret", "password", "token", "key"}
+    {"dummy", "fixme", "none", "null", "test", "todo", "undefined"}
+    | {"secret", "password", "token", "key"}
 )
 _MINIMUM_DISTINCT = 6
 _LONGEST_PERIOD = 10

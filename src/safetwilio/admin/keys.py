@@ -15,6 +15,7 @@ from safetwilio.clients.errors import TransportError
 from safetwilio.errors import AccountOperationError
 from safetwilio.redaction.engine import redact
 from safetwilio.redaction.registry import register
+from safetwilio.shapes import KEY_PREFIX, is_key_secret, is_sid
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -25,6 +26,7 @@ LONGEST_NAME = 64
 _AUTHENTICATE = 20003
 _TEST_CREDENTIALS = 20008
 _NOT_FOUND = 404
+_SERVER_ERROR = 500
 
 
 class NewKey(NamedTuple):
@@ -52,12 +54,19 @@ def create_key(client: TwilioClient, name: str) -> NewKey:
     failure: AccountOperationError
     try:
         made = client.new_keys.create(friendly_name=name)
-        register(str(made.secret), "secret")
-        return NewKey(str(made.sid), str(made.friendly_name), SecretStr(str(made.secret)))
+        sid, secret = str(made.sid), SecretStr(str(made.secret))
+        del made
+        if is_sid(sid, KEY_PREFIX) and is_key_secret(secret.get_secret_value()):
+            register(secret.get_secret_value(), "secret")
+            return NewKey(sid, name, secret)
+        failure = _lost(name)
     except TransportError as error:
         failure = _unanswered(error, name)
     except TwilioException as error:
-        failure = _refused("make an API key", error)
+        broken = getattr(error, "status", 0) >= _SERVER_ERROR
+        failure = _lost(name) if broken else _refused("make an API key", error)
+    except ValueError:  # no JSON; the error would show the answer, with the new secret
+        failure = _lost(name)
     raise failure
 
 
@@ -102,7 +111,7 @@ def _refused(what: str, error: TwilioException) -> AccountOperationError:
         return AccountOperationError(
             f"Twilio refused to {what}: the Account SID and Auth Token do not fit together, the "
             "token was rotated, or the account is suspended. Copy both again from "
-            "https://console.twilio.com.",
+            "https://console.twilio.com. (A Standard API key may never do this.)",
             code="ST610",
         )
     if code == _TEST_CREDENTIALS:
@@ -129,6 +138,10 @@ def _code_of_page(error: TwilioException) -> object:
 def _unanswered(error: TransportError, name: str) -> AccountOperationError:
     if not error.sent:
         return AccountOperationError(f"Could not make an API key: {error.args[0]}", code="ST612")
+    return _lost(name)
+
+
+def _lost(name: str) -> AccountOperationError:
     return AccountOperationError(
         f"No answer came while making an API key; it may exist. Look for a key called {name} in "
         "the Console and delete it, then try again.",

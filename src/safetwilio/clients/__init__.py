@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from safetwilio.clients.errors import (
         TransportError,
+        TwilioBrokenAnswer,
         TwilioConnectionError,
         TwilioConnectTimeout,
         TwilioProxyError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Transport",
     "TransportError",
+    "TwilioBrokenAnswer",
     "TwilioClient",
     "TwilioConnectTimeout",
     "TwilioConnectionError",

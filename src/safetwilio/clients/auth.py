@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 _PAIR = 2
 
 
+class NoAuth(AuthBase):
+    """Adds nothing; where ``auth`` is ``None``, ``requests`` would add ``~/.netrc``."""
+
+    __slots__ = ()
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Return *request* as it is."""
+        return request
+
+
 class LastMomentAuth(AuthBase):
     """Adds the ``Authorization`` header to a prepared request whose URL may receive it.
 

@@ -8,6 +8,9 @@ carried the request out.
 from __future__ import annotations
 
 import os
+import socket
+import ssl
+import traceback
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -57,6 +60,10 @@ class TwilioProxyError(TwilioConnectionError, requests_errors.ProxyError):
     """The proxy could not be reached or refused."""
 
 
+class TwilioBrokenAnswer(TwilioConnectionError, requests_errors.ChunkedEncodingError):
+    """The connection broke in the middle of the answer."""
+
+
 class TwilioConnectTimeout(TwilioConnectionError, requests.ConnectTimeout):
     """The connection was not made in time."""
 
@@ -71,25 +78,62 @@ _CLASSES: tuple[tuple[type[requests.RequestException], type[TransportError]], ..
     (requests.ReadTimeout, TwilioReadTimeout),
     (requests_errors.SSLError, TwilioSSLError),
     (requests_errors.ProxyError, TwilioProxyError),
+    (requests_errors.ChunkedEncodingError, TwilioBrokenAnswer),
     (requests.ConnectionError, TwilioConnectionError),
 )
 _NEVER_CONNECTED = (
     urllib3_errors.ConnectTimeoutError,
     urllib3_errors.NewConnectionError,
     urllib3_errors.ProxyError,
-    urllib3_errors.SSLError,
 )
+# Where requests and urllib3 are before they send anything. The class of an error does not tell:
+# TLS, for one, can also break after the request was sent.
+_BEFORE_SENDING = frozenset(
+    {
+        "prepare_request",
+        "get_adapter",
+        "get_connection_with_tls_context",
+        "_prepare_proxy",
+        "_validate_conn",  # the TLS handshake
+    }
+)
+_AFTER_AN_ANSWER = "resolve_redirects"
 
 
-def translated(error: requests.RequestException, url: str) -> TransportError:
-    """Return *error* of a request to *url* as ours: plain words, no frames, no request."""
+def without_secrets(error: BaseException, url: str, handled: BaseException | None) -> BaseException:
+    """Return what to raise for *error* of a request to *url*: it shows no credential.
+
+    That is one of the classes above if there was no answer, else *error* itself: what a hook
+    raised, or what came from outside in the middle of the request, such as Celery's soft time
+    limit. Its frames would show the ``Authorization`` header, and an ``HTTPError`` carries it.
+    *handled* is what the caller was handling when it sent the request, which has no part in this.
+    """
+    if isinstance(error, requests.RequestException) and not isinstance(error, requests.HTTPError):
+        return _translated(error, list(_causes(error, handled)), url)
+    return without_frames(error, handled)
+
+
+def without_frames(error: BaseException, handled: BaseException | None) -> BaseException:
+    """Return *error* without the frames and ``Authorization`` headers of its chain.
+
+    The chain ends before *handled*, which the caller was handling already.
+    """
+    for link in _causes(error, handled):
+        link.__traceback__ = None
+        if isinstance(link, requests.RequestException):
+            for request in (link.request, getattr(link.response, "request", None)):
+                if request is not None:
+                    request.headers.pop("Authorization", None)
+    return error
+
+
+def _translated(
+    error: requests.RequestException, chain: list[BaseException], url: str
+) -> TransportError:
     kind = next((ours for theirs, ours in _CLASSES if isinstance(error, theirs)), TransportError)
-    host = urlsplit(url).hostname or "Twilio"
-    chain = list(_causes(error))
+    host = _host(url)
     reason = _reason(chain)
-    if any(isinstance(link, _NEVER_CONNECTED) for link in chain) or isinstance(
-        error, (requests.ConnectTimeout, requests_errors.InvalidURL, requests_errors.InvalidSchema)
-    ):
+    if _was_not_sent(chain):
         return kind(
             f"{host} could not be reached ({reason}). Nothing was sent; it is safe to try again.",
             code=_NOT_SENT,
@@ -101,21 +145,28 @@ def translated(error: requests.RequestException, url: str) -> TransportError:
     )
 
 
-def without_frames(error: BaseException) -> BaseException:
-    """Return *error* with the tracebacks of its whole chain cut off.
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "Twilio"
+    except ValueError:
+        return "Twilio"
 
-    For what may be raised in the middle of a request from outside, such as Celery's soft time
-    limit or an alarm: its frames would show the ``Authorization`` header.
+
+def _was_not_sent(chain: list[BaseException]) -> bool:
+    passed = {
+        frame.f_code.co_name for link in chain for frame, _ in traceback.walk_tb(link.__traceback__)
+    }
+    never_connected = any(isinstance(link, _NEVER_CONNECTED) for link in chain)
+    return (never_connected or bool(passed & _BEFORE_SENDING)) and _AFTER_AN_ANSWER not in passed
+
+
+def _causes(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+    """Yield *error* and all it wraps: causes, contexts, and what urllib3 keeps as reason.
+
+    Not so *handled*, nor what only that leads to.
     """
-    for link in _causes(error):
-        link.__traceback__ = None
-    return error
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error* and all it wraps: causes, contexts, and what urllib3 keeps as reason."""
     pending: list[BaseException] = [error]
-    seen: set[int] = set()
+    seen: set[int] = {id(handled)}
     while pending:
         link = pending.pop(0)
         if id(link) in seen:
@@ -129,12 +180,16 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _reason(chain: list[BaseException]) -> str:
     """Return why, from the system's own words or a class name: messages may quote a URL."""
     for link in chain:
-        if isinstance(link, OSError) and link.errno:
-            return os.strerror(link.errno).lower() or type(link).__name__
-    for link in chain:
-        if isinstance(link, urllib3_errors.NameResolutionError):
+        if isinstance(link, socket.gaierror):
             return "the host name was not found"
+        if isinstance(link, ssl.SSLError):  # its errno is none of the system's
+            return f"TLS: {(link.reason or type(link).__name__).lower().replace('_', ' ')}"
+    for link in chain:
+        if isinstance(link, OSError) and link.errno:
+            return os.strerror(link.errno).lower()
     for link in chain:
         if isinstance(link, (requests.Timeout, urllib3_errors.TimeoutError)):
             return "no answer in time"
+        if isinstance(link, urllib3_errors.ProxyError):
+            return "the proxy refused"
     return type(chain[-1]).__name__

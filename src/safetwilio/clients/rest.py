@@ -15,7 +15,12 @@ from safetwilio import shapes
 from safetwilio.clients.auth import LastMomentAuth
 from safetwilio.clients.transport import Transport
 from safetwilio.credentials import HIDDEN, ApiKey, AuthToken, Hidden, refuse_pickle
-from safetwilio.errors import MasterTokenInUse, MissingCredentials
+from safetwilio.errors import (
+    ConfigurationError,
+    MasterTokenInUse,
+    MissingCredentials,
+    RefusedBeforeSending,
+)
 from safetwilio.policy import broken_glass, emulator_url
 from safetwilio.problems import Problem
 from safetwilio.redaction.registry import register
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("safetwilio.clients")
 _REFUSED = frozenset({401, 403})
+_AUTH_ARGUMENT = 3  # of request(), after method and uri
 
 
 class TwilioClient(Client):
@@ -40,6 +46,8 @@ class TwilioClient(Client):
     and ``account_sid``; a pair with the Auth Token is refused (ST506) outside
     ``safetwilio.break_glass``. Usually nobody makes one: ``from safetwilio import client``.
     """
+
+    account_sid: Any = None  # the repr of a refused client must not fail in an error report
 
     def __init__(  # noqa: PLR0913, PLR0917 - Twilio's own signature
         self,
@@ -63,17 +71,22 @@ class TwilioClient(Client):
         if glass is not None and credential_provider is None:  # Twilio's own reading of the names
             username = username or surroundings.get("TWILIO_ACCOUNT_SID")
             password = password or surroundings.get("TWILIO_AUTH_TOKEN")
-        credential: ApiKey | AuthToken | None = None
+        region = region or surroundings.get("TWILIO_REGION")
+        edge = edge or surroundings.get("TWILIO_EDGE")
+        checked: ApiKey | AuthToken | ConfigurationError | None = None
         if credential_provider is None:
-            credential = _checked(username, password, account_sid, glass)
-        del password
+            checked = _checked(username, password, account_sid, glass)
+        del password, surroundings, environment  # no frame of an error shows them
+        if isinstance(checked, ConfigurationError):
+            raise checked
+        credential = checked
         self._glass: BrokenGlass | None = None if isinstance(credential, ApiKey) else glass
         self._start(
             None if credential is None else lambda: credential,
             username=username,
             account_sid=account_sid,
-            region=region or surroundings.get("TWILIO_REGION"),
-            edge=edge or surroundings.get("TWILIO_EDGE"),
+            region=region,
+            edge=edge,
             http_client=http_client,
             user_agent_extensions=user_agent_extensions,
             credential_provider=credential_provider,
@@ -94,11 +107,22 @@ class TwilioClient(Client):
         """
         made = cls.__new__(cls)
         made._glass = None  # noqa: SLF001 - our own
-        key = current()
+        first = current()
+        account_sid = first.account_sid
+
+        def own() -> ApiKey:
+            key = current()
+            if key.account_sid != account_sid:
+                raise RefusedBeforeSending(
+                    "The key loaded last belongs to another account than this client; nothing was "
+                    "sent. Put a key of the same account in its place, or start again."
+                )
+            return key
+
         made._start(  # noqa: SLF001
-            current,
-            username=key.sid,
-            account_sid=key.account_sid,
+            own,
+            username=first.sid,
+            account_sid=account_sid,
             region=region,
             edge=edge,
             http_client=http_client,
@@ -117,7 +141,7 @@ class TwilioClient(Client):
         user_agent_extensions: list[str] | None = None,
         credential_provider: CredentialProvider | None = None,
     ) -> None:
-        emulator = emulator_url()
+        self._emulator = emulator = emulator_url()
         self._credential = credential
         if credential_provider is not None:
             from safetwilio.clients.oauth import close_traps
@@ -144,19 +168,24 @@ class TwilioClient(Client):
     def get_auth(self, auth: Any) -> Any:
         """Return what the HTTP client needs to authenticate: *auth* if given, else the key.
 
-        A pair in *auth* is checked like the constructor's. An HTTP client that is not Twilio's
-        gets the plain pair it expects.
+        A pair in *auth*, or put into ``client.auth``, is checked like the constructor's. An HTTP
+        client that is not Twilio's gets the plain pair it expects.
         """
         if self._glass is not None:
             self._glass.require_open()
         credential = self._credential
+        if not auth and not isinstance(self.auth, LastMomentAuth):
+            auth = self.auth  # somebody put it there
         if isinstance(auth, HTTPBasicAuth):
             auth = (auth.username, auth.password)
-        if isinstance(auth, tuple):
+        if isinstance(auth, tuple) and auth:
             username, secret = auth
             given = _checked(username, secret, self.account_sid, broken_glass())
+            del auth, secret
+            if isinstance(given, ConfigurationError):
+                raise given
             return self._for_http_client(lambda: given)
-        if auth is not None or credential is None:
+        if auth or credential is None:
             return auth
         return self._for_http_client(credential)
 
@@ -164,8 +193,7 @@ class TwilioClient(Client):
         if _is_twilios(self.http_client):
             if credential is self._credential:
                 return self.auth
-            emulator = getattr(self.http_client, "emulator", None)
-            return LastMomentAuth(credential, emulator=emulator)
+            return LastMomentAuth(credential, emulator=self._emulator)
         current = credential()
         return (current.username, current.reveal())
 
@@ -173,10 +201,19 @@ class TwilioClient(Client):
         """Make a request as Twilio's client does; a refusal is explained in plain words."""
         answer = super().request(method, uri, *args, **kwargs)
         if answer.status_code in _REFUSED and self._credential is not None:
+            other = kwargs.get("auth") or any(args[_AUTH_ARGUMENT : _AUTH_ARGUMENT + 1])
+            if other or not isinstance(self.auth, LastMomentAuth):
+                return answer  # it was not this key that was refused
             from safetwilio.clients.explain import explained
 
             return explained(answer, self._credential(), uri, self.region)
         return answer
+
+    def __copy__(self) -> TwilioClient:
+        """Return a client with the same parts, as Twilio's client does."""
+        made = self.__class__.__new__(self.__class__)
+        made.__dict__.update(vars(self))
+        return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TwilioClient:
         """Return a client of its own that shares the credential, which is never copied."""
@@ -217,28 +254,28 @@ def _is_twilios(http_client: HttpClient) -> bool:
 
 def _checked(
     username: str | None, secret: str | None, account_sid: str | None, glass: BrokenGlass | None
-) -> ApiKey | AuthToken:
-    """Return the pair as a credential, or raise: nothing is filled in from elsewhere."""
+) -> ApiKey | AuthToken | ConfigurationError:
+    """Return the pair as a credential, or what is wrong: nothing is filled in from elsewhere.
+
+    The error is raised by the caller, so that no frame of it holds the secret.
+    """
     if glass is None and not username and not secret:
-        raise MissingCredentials([_no_credentials()])
+        return MissingCredentials([_no_credentials()])
     if not username or not secret:
         missing = "API key secret" if username else "API key SID"
-        raise MissingCredentials([_no_part("ST101" if username else "ST102", missing)])
+        return MissingCredentials([_no_part("ST101" if username else "ST102", missing)])
     if not username.startswith(shapes.KEY_PREFIX):
-        if glass is None:
-            raise MasterTokenInUse([_master_pair()])
         if len(secret) >= shapes.AUTH_TOKEN_LENGTH:
             register(secret, "token")
-        return AuthToken(username, secret)
-    if not account_sid:
-        if glass is None:
-            raise MissingCredentials([_no_part("ST103", "account_sid")])
-        account_sid = username  # as Twilio's own client has it
+        return AuthToken(username, secret) if glass else MasterTokenInUse([_master_pair()])
     if shapes.is_key_secret(secret):
         register(secret, "secret")
-    if shapes.is_auth_token(secret) and glass is None:
-        raise MasterTokenInUse([_master_pair()])
-    return ApiKey(account_sid, username, secret, source="arguments")
+    if glass is None and shapes.is_auth_token(secret):
+        return MasterTokenInUse([_master_pair()])
+    if glass is None and not account_sid:
+        return MissingCredentials([_no_part("ST103", "account_sid")])
+    # Without an account SID the user name stands for it, as Twilio's own client has it.
+    return ApiKey(account_sid or username, username, secret, source="arguments")
 
 
 def _no_credentials() -> Problem:

@@ -10,16 +10,19 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import random
+import sys
 from typing import TYPE_CHECKING, Any
 
-from requests import Request, RequestException, Session
+from requests import Request, Session
 from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.request import Request as TwilioRequest
 from twilio.http.response import Response
+from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
-from safetwilio.clients.auth import HeaderAuth
+from safetwilio.clients.auth import HeaderAuth, NoAuth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +36,7 @@ DEFAULT_TIMEOUT = 30.0
 CONNECT_TIMEOUT = 5.0
 DEFAULT_RETRIES = 2
 _LONGEST_RETRY_AFTER = 10.0
+_JITTER = 0.5
 _NOTHING_ELSE: dict[str, Any] = {"auth": None, "data": None}
 _JSON_TYPES = frozenset({"application/json", "application/scim+json"})
 _logger = logging.getLogger("twilio.http_client")
@@ -51,21 +55,28 @@ class SafeRetry(Retry):
             total=None,
             connect=attempts,
             status=attempts,
-            read=0,
+            read=False,  # raised as it is, so that a read timeout stays one
             other=0,
             redirect=0,
             status_forcelist=(429,),
             allowed_methods=None,
             backoff_factor=0.5,
-            backoff_jitter=0.5,
             raise_on_status=False,
             respect_retry_after_header=True,
         )
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        """Return the seconds that the server asks to wait, at most ten."""
-        seconds = super().get_retry_after(response)
+        """Return the seconds that the server asks to wait, at most ten; nonsense counts as none."""
+        try:
+            seconds = super().get_retry_after(response)
+        except InvalidHeader:
+            return None
         return None if seconds is None else min(seconds, _LONGEST_RETRY_AFTER)
+
+    def get_backoff_time(self) -> float:
+        """Return the seconds to wait; jitter is added here because urllib3 1.26 has none."""
+        seconds = super().get_backoff_time()
+        return seconds and seconds + random.random() * _JITTER  # noqa: S311 - no secret
 
 
 class Transport(TwilioHttpClient):
@@ -86,7 +97,8 @@ class Transport(TwilioHttpClient):
         emulator: str | None = None,
     ) -> None:
         """Make the session; *emulator* is the base URL that takes the place of every host."""
-        super().__init__(pool_connections, request_hooks, timeout or DEFAULT_TIMEOUT, logger, proxy)
+        seconds = DEFAULT_TIMEOUT if timeout is None else timeout
+        super().__init__(pool_connections, request_hooks, seconds, logger, proxy)
         self.emulator = emulator
         self._retries = DEFAULT_RETRIES if max_retries is None else max_retries
         self._process = os.getpid()
@@ -127,6 +139,20 @@ class Transport(TwilioHttpClient):
         :class:`safetwilio.clients.TransportError` (ST601, ST602) when there is no answer, and
         :class:`safetwilio.errors.RefusedBeforeSending` (ST801) for a host that is not Twilio's.
         """
+        call, seconds = self._begin(method, url, params, data, headers, auth, timeout)
+        return self._finish(self._exchange(call, seconds, allow_redirects))
+
+    def _begin(  # noqa: PLR0913, PLR0917 - the arguments of request()
+        self,
+        method: str,
+        url: str,
+        params: dict[str, object] | None,
+        data: dict[str, object] | None,
+        headers: dict[str, str] | None,
+        auth: Any,
+        timeout: float | None,
+    ) -> tuple[dict[str, Any], float]:
+        """Return what to prepare, and the seconds to wait; log and remember the request."""
         seconds = self.timeout if timeout is None else timeout
         if seconds is None or seconds <= 0:
             raise ValueError(timeout)
@@ -140,38 +166,50 @@ class Transport(TwilioHttpClient):
         }
         self._note(call)
         body = "json" if headers and headers.get("Content-Type") in _JSON_TYPES else "data"
-        answer = self._exchange({**call, body: data, "auth": auth}, seconds, allow_redirects)
+        return {**call, body: data, "auth": auth}, seconds
+
+    def _finish(self, answer: Response | BaseException) -> Response:
+        """Return *answer*, logged, or raise it."""
         if isinstance(answer, BaseException):
             raise answer  # outside any except block: no context, and no frame below this one
         if self.logger.isEnabledFor(logging.INFO):
-            self.log_response(answer.status_code, answer)
-        result = Response(int(answer.status_code), answer.text, answer.headers)
+            self.log_response(answer.status_code, answer)  # type: ignore[arg-type]  # its headers
         # Twilio's own tests look at this; the body stays out, because it may be a new secret.
-        self._test_only_last_response = Response(result.status_code, "", answer.headers)
-        return result
+        self._test_only_last_response = Response(answer.status_code, "", answer.headers)
+        return answer
 
     def _exchange(
         self,
         call: dict[str, Any],
         seconds: float,
         allow_redirects: bool,  # noqa: FBT001
-    ) -> RequestsResponse | BaseException:
-        """Return the answer, or the failure with every frame below this one cut off."""
+    ) -> Response | BaseException:
+        """Return the answer, or the failure with every frame below this one cut off.
+
+        What ``requests`` answers stays in here: it holds the request with its credentials.
+        """
+        handled = sys.exception()  # by the caller, before there was a request
         try:
             session = self._session()
-            prepared = session.prepare_request(Request(**self._routed(call)))
-            settings = session.merge_environment_settings(
-                prepared.url or "", self.proxy, None, None, None
-            )
-            return self._send(session, prepared, seconds, allow_redirects, settings)
-        except RequestException as error:
-            from safetwilio.clients.errors import translated
-
-            return translated(error, call["url"])
+            prepared, settings = self._prepared(session, call)
+            answer = self._send(session, prepared, seconds, allow_redirects, settings)
+            return Response(int(answer.status_code), answer.text, answer.headers)
         except BaseException as error:  # noqa: BLE001 - raised again by the caller
-            from safetwilio.clients.errors import without_frames
+            from safetwilio.clients.errors import without_secrets
 
-            return without_frames(error)
+            return without_secrets(error, call["url"], handled)
+
+    def _prepared(
+        self, session: Session, call: dict[str, Any]
+    ) -> tuple[PreparedRequest, dict[str, Any]]:
+        """Return the request with its credential, and the proxies and CA bundle it goes by."""
+        prepared = session.prepare_request(Request(**self._routed(call)))
+        settings = session.merge_environment_settings(
+            prepared.url or "", dict(self.proxy), None, None, None
+        )
+        if self.emulator is not None:
+            settings["proxies"] = {}  # it is on this machine, and a proxy would see the header
+        return prepared, dict(settings)
 
     @staticmethod
     def _send(
@@ -201,13 +239,15 @@ class Transport(TwilioHttpClient):
     def _auth_apart(self, headers: dict[str, str] | None, auth: Any) -> tuple[Any, Any]:
         """Return headers and auth with a ready ``Authorization`` header turned into auth.
 
-        ``requests`` would replace the header by ``~/.netrc``, and log lines would show it.
+        ``requests`` would replace the header by ``~/.netrc``, and send that where there is none;
+        log lines would show the header, and so would the frame of the caller whose dict it is in.
         """
-        if auth is not None or not headers or "Authorization" not in headers:
+        if auth is not None:
             return headers, auth
-        rest = dict(headers)
-        ready = rest.pop("Authorization")
-        return rest, HeaderAuth(lambda: ready, emulator=self.emulator)
+        if not headers or "Authorization" not in headers:
+            return headers, NoAuth()
+        ready = headers.pop("Authorization")
+        return headers, HeaderAuth(lambda: ready, emulator=self.emulator)
 
     def _note(self, call: dict[str, Any]) -> None:
         """Log the request as Twilio does; remember it for Twilio's tests, without its body."""
@@ -223,10 +263,10 @@ class Transport(TwilioHttpClient):
             self._mount(session)
             return session
         if self._process != os.getpid():
-            self._process = os.getpid()
             for prefix, adapter in list(self.session.adapters.items()):
                 # A copied adapter has the same options and an empty pool.
                 self.session.adapters[prefix] = copy.copy(adapter)
+            self._process = os.getpid()  # last: no thread may pass before the pools are new
         return self.session
 
     def _mount(self, session: Session) -> None:
