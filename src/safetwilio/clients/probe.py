@@ -89,7 +89,8 @@ def _refused(key: ApiKey) -> Problem:
         summary=f"Twilio refuses the API key {mask('key', key.sid)}.",
         found_in=(f"loaded from {key.origin}", f"for account {mask('account', key.account_sid)}"),
         fix="Most likely the key was deleted or rotated, the secret or the account SID belongs to "
-        "another key, or the key was made in another region. Make a new one: safetwilio init --replace",
+        "another key, or the key was made in another region. Make a new one: safetwilio init "
+        "--replace",
     )
 
 
