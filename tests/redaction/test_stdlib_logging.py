@@ -278,7 +278,6 @@ def test_an_error_without_a_secret_is_reported_as_ever(
 
 
 def test_a_record_without_a_secret_is_not_touched(logger: logging.Logger, raw: Raw) -> None:
-    logger.propagate = False  # pytest's own handlers would render the traceback into the record
     extra = {"list": [1, "b"]}
     argument = Holder("nothing")
     error = ValueError("x")
