@@ -1,0 +1,464 @@
+"""``TwilioSettings``: alone, subclassed, nested; and what it never shows or picks up."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from safetwilio import TwilioSettings
+from safetwilio.credentials import mask
+from safetwilio.errors import (
+    InvalidCredentials,
+    MissingCredentials,
+    RefusedBeforeSending,
+    UsageError,
+)
+from safetwilio.settings import require_account_name
+from support import (
+    Key,
+    Opaque,
+    assert_silent,
+    codes,
+    key_secret,
+    leaks,
+    new_key,
+    refused,
+    write,
+)
+
+# What other programs' variables are called; pydantic-settings would take them for ours.
+STRANGERS = {
+    "API_KEY": "sk_live_of_another_service",
+    "API_SECRET": "another secret",
+    "ACCOUNT_SID": "another account",
+    "REGION": "eu-west-1",
+    "EDGE": "cloudfront",
+    "KEY_TYPE": "ssh-ed25519",
+    "VALIDATION_URL": "https://elsewhere.example",
+    "EMULATOR": "http://127.0.0.1:1",
+}
+
+
+class Own(TwilioSettings):
+    """An application's settings that are Twilio's and more."""
+
+    sender: str
+    retries: int = 3
+
+
+def held(settings: TwilioSettings) -> Key:
+    return Key(settings.account_sid, settings.api_key, settings.api_secret.get_secret_value())
+
+
+def arguments(key: Key) -> dict[str, Any]:
+    return {"account_sid": key.account, "api_key": key.sid, "api_secret": key.secret}
+
+
+def test_credentials_carry_everything(key: Key) -> None:
+    write(Path(".env"), key.dotenv())
+    settings = TwilioSettings()
+    made = settings.credentials()
+
+    assert (made.account_sid, made.sid, made.reveal()) == key
+    assert (made.source, made.version) == (settings.source, settings.version)
+
+
+@pytest.mark.parametrize("wrap", [str, SecretStr])
+def test_arguments(key: Key, wrap: Any) -> None:
+    given = arguments(key) | {"api_secret": wrap(key.secret)}
+    settings = TwilioSettings(**given, region="ie1", edge="dublin")
+
+    assert held(settings) == key
+    assert (settings.source, settings.region, settings.edge) == ("arguments", "ie1", "dublin")
+
+
+def test_arguments_win_over_the_environment(configured: Key) -> None:
+    """Also over its account SID, which would contradict that of a document."""
+    other = new_key()
+
+    assert held(TwilioSettings(**arguments(other))) == other
+    assert TwilioSettings(account_sid=other.account).account_sid == other.account
+    assert held(TwilioSettings()) == configured
+
+
+def test_pair_is_not_split_between_arguments_and_environment(configured: Key) -> None:
+    assert codes(refused(lambda: TwilioSettings(api_key=configured.sid))) == ["ST101"]
+    assert codes(refused(lambda: TwilioSettings(api_secret=configured.secret))) == ["ST102"]
+
+
+def test_arguments_are_checked_and_named(configured: Key) -> None:
+    error = refused(lambda: TwilioSettings(**arguments(configured) | {"region": "IE1"}))
+
+    assert codes(error) == ["ST213"]
+    assert error.problems[0].found_in[0].startswith("the argument region (3 characters")
+
+
+@pytest.mark.usefixtures("configured")
+def test_emulator_is_no_argument() -> None:
+    """Only the process environment may send the key elsewhere."""
+    assert TwilioSettings(emulator="http://127.0.0.1:1").emulator is None
+
+
+def test_backend_argument(key: Key, configured: Key) -> None:
+    write(Path("other.env"), key.dotenv().replace("ACCOUNT_SID", "OTHER"))
+    settings = TwilioSettings(_backend="dotenv:other.env")
+
+    assert (settings.api_key, settings.source) == (key.sid, "dotenv:other.env")
+    assert settings.account_sid == configured.account
+
+
+def test_account_argument(monkeypatch: pytest.MonkeyPatch, configured: Key) -> None:
+    other = new_key()
+    for name, value in other.environment("marketing").items():
+        monkeypatch.setenv(name, value)
+
+    assert held(TwilioSettings(_account="marketing")) == other
+    assert held(TwilioSettings()) == configured
+
+
+@pytest.mark.parametrize("path", ["custom.env", Path("custom.env"), ("missing.env", "custom.env")])
+def test_env_file_argument(path: Any, key: Key) -> None:
+    write(Path("custom.env"), key.dotenv())
+
+    assert held(TwilioSettings(_env_file=path)) == key
+
+
+def test_later_env_files_win_as_in_pydantic(key: Key) -> None:
+    write(Path("a.env"), new_key().dotenv())
+    write(Path("b.env"), key.dotenv())
+
+    assert held(TwilioSettings(_env_file=("a.env", "b.env"))) == key
+
+
+def test_env_file_may_have_any_name(key: Key) -> None:
+    write(Path("a,b#c?d%20.env"), key.dotenv())
+
+    assert held(TwilioSettings(_env_file="a,b#c?d%20.env")) == key
+
+
+def test_env_file_in_the_home_directory(
+    key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pydantic-settings expands the tilde for the other fields."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write(tmp_path / "app.env", key.dotenv())
+
+    assert held(TwilioSettings(_env_file="~/app.env")) == key
+
+
+def test_env_file_none_reads_none(key: Key) -> None:
+    write(Path(".env"), key.dotenv())
+
+    assert codes(refused(lambda: TwilioSettings(_env_file=None))) == ["ST104", "ST103"]
+
+
+def test_environment_goes_before_the_env_file(configured: Key) -> None:
+    write(Path("custom.env"), new_key().dotenv())
+
+    assert held(TwilioSettings(_env_file="custom.env")) == configured
+
+
+@pytest.mark.parametrize("account", [None, "marketing"])
+def test_backend_variable_goes_before_the_env_file(
+    key: Key, monkeypatch: pytest.MonkeyPatch, account: str | None
+) -> None:
+    write(Path("custom.env"), new_key().dotenv(account))
+    write(Path("named.env"), key.dotenv(account))
+    suffix = f"_{account.upper()}" if account else ""
+    monkeypatch.setenv(f"SAFETWILIO_BACKEND{suffix}", "dotenv:named.env")
+
+    assert held(TwilioSettings(_env_file="custom.env", _account=account)) == key
+
+
+def test_backend_of_the_default_account_says_nothing_of_others(
+    key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(Path("custom.env"), key.dotenv("marketing"))
+    monkeypatch.setenv("SAFETWILIO_BACKEND", "files:/nowhere")
+
+    assert held(TwilioSettings(_env_file="custom.env", _account="marketing")) == key
+
+
+def test_model_validate(key: Key) -> None:
+    assert held(TwilioSettings.model_validate(arguments(key))) == key
+
+    error = refused(lambda: TwilioSettings.model_validate(arguments(key) | {"api_key": key.secret}))
+    assert codes(error) == ["ST204"]
+    assert leaks(str(error), key) == []  # pydantic's frame holds the mapping that it was given
+
+
+def test_is_frozen(key: Key) -> None:
+    settings = TwilioSettings(**arguments(key))
+    with pytest.raises(ValidationError):
+        settings.api_key = "x"  # type: ignore[misc]
+
+
+def test_repr_shows_fingerprints(key: Key) -> None:
+    settings = TwilioSettings(**arguments(key), region="ie1")
+    text = f"{settings!r}\n{settings}\n{[settings]}"
+
+    assert leaks(text, key) == []
+    assert mask("key", key.sid) in text
+    assert mask("account", key.account) in text
+    assert "region='ie1'" in text
+
+
+def test_repr_of_one_that_was_refused() -> None:
+    """A traceback with locals shows it; on Python 3.11 an error in ``repr`` would break that."""
+    unfinished = TwilioSettings.__new__(TwilioSettings)
+
+    assert repr(unfinished) == "TwilioSettings()"
+
+
+def test_dumps_do_not_hold_the_secret(key: Key) -> None:
+    settings = TwilioSettings(**arguments(key))
+
+    assert leaks(settings.model_dump_json(), [key.secret]) == []
+    assert leaks(repr(settings.model_dump()), [key.secret]) == []
+    assert json.loads(settings.model_dump_json())["api_secret"] == "**********"
+
+
+def test_pickle_is_refused_and_copies_are_not(key: Key) -> None:
+    settings = TwilioSettings(**arguments(key))
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(RefusedBeforeSending) as error:
+            pickle.dumps(settings, protocol)
+        assert error.value.code == "ST803"
+    for other in (copy.copy(settings), copy.deepcopy(settings), settings.model_copy()):
+        assert held(other) == key
+        assert other.source == "arguments"
+
+
+def test_subclass_reads_its_own_fields(configured: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENDER", "+15550100")
+    settings = Own()
+
+    assert held(settings) == configured
+    assert (settings.sender, settings.retries) == ("+15550100", 3)
+    assert Own(sender="given").sender == "given"
+
+
+@pytest.mark.parametrize("kind", [TwilioSettings, Own])
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_variables_of_other_programs_are_never_picked_up(
+    configured: Key, monkeypatch: pytest.MonkeyPatch, kind: type[TwilioSettings], place: str
+) -> None:
+    if place == ".env":
+        write(Path(".env"), "".join(f"{k}={v}\n" for k, v in STRANGERS.items()))
+    else:
+        for name, value in STRANGERS.items():
+            monkeypatch.setenv(name, value)
+    values = {"sender": "x"} if kind is Own else {}
+    settings = kind(**values, _env_file=".env")
+
+    assert held(settings) == configured
+    others = (settings.region, settings.edge, settings.key_type, settings.validation_url)
+    assert others == (None, None, None, None)
+    assert settings.emulator is None
+
+
+@pytest.mark.parametrize("kind", [TwilioSettings, Own])
+def test_variables_of_other_programs_do_not_fill_a_gap(
+    monkeypatch: pytest.MonkeyPatch, kind: type[TwilioSettings]
+) -> None:
+    for name, value in STRANGERS.items():
+        monkeypatch.setenv(name, value)
+
+    assert codes(refused(kind)) == ["ST104", "ST103"]
+
+
+def test_not_even_in_a_subclass_that_asks_the_environment_first(
+    configured: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class EnvironmentFirst(TwilioSettings):
+        sender: str
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],  # noqa: ARG003
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            **_: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return env_settings, init_settings
+
+    monkeypatch.setenv("API_KEY", STRANGERS["API_KEY"])
+    monkeypatch.setenv("ACCOUNT_SID", STRANGERS["ACCOUNT_SID"])
+    monkeypatch.setenv("API_SECRET", STRANGERS["API_SECRET"])
+    monkeypatch.setenv("SENDER", "x")
+
+    assert held(EnvironmentFirst()) == configured
+
+
+@pytest.mark.usefixtures("configured")
+def test_missing_own_field() -> None:
+    error = refused(Own)
+
+    assert type(error) is MissingCredentials
+    assert codes(error) == ["ST106"]
+    assert '"sender"' in error.problems[0].summary
+    assert "environment variable SENDER," in error.problems[0].fix
+
+
+@pytest.mark.usefixtures("configured")
+def test_missing_own_fields_are_called_what_the_environment_calls_them() -> None:
+    class Prefixed(TwilioSettings):
+        model_config = SettingsConfigDict(env_prefix="app_")
+        sender: str
+        other: str = Field(validation_alias="OTHER_NAME")
+
+    fixes = [p.fix for p in refused(Prefixed).problems]
+
+    assert "variable APP_SENDER," in fixes[0]
+    assert "variable OTHER_NAME," in fixes[1]
+
+
+def test_invalid_own_field(configured: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = key_secret()
+    monkeypatch.setenv("SENDER", "x")
+    monkeypatch.setenv("RETRIES", value)
+    error = refused(Own)
+
+    assert type(error) is InvalidCredentials
+    assert codes(error) == ["ST219"]
+    assert '"retries"' in error.problems[0].summary
+    assert_silent(error, [value, *configured])
+
+
+@pytest.mark.parametrize("text", ['{{"a": "{}"}}', '{{"{}": 1, "b": "x"}}', "{}", '{{"{}'], ids=str)
+def test_own_mapping_shows_neither_keys_nor_values(
+    configured: Key, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """What cannot be parsed is in the JSON error's ``doc``; a key is in pydantic's location."""
+
+    class WithMapping(TwilioSettings):
+        tokens: dict[str, int]
+
+    value = key_secret()
+    monkeypatch.setenv("TOKENS", text.format(value))
+    error = refused(WithMapping)
+
+    assert codes(error) == ["ST219"]
+    assert '"tokens"' in error.problems[0].summary
+    assert_silent(error, [value, *configured])
+
+
+def test_own_validator_that_quotes_its_input(
+    configured: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Talkative(TwilioSettings):
+        sender: str
+
+        @field_validator("sender")
+        @classmethod
+        def refuse(cls, value: str) -> str:
+            raise ValueError(f"I do not like {value}")
+
+    value = key_secret()
+    monkeypatch.setenv("SENDER", value)
+    error = refused(Talkative)
+
+    assert codes(error) == ["ST219"]
+    assert_silent(error, [value, *configured])
+
+
+def test_own_model_validator_has_no_field(configured: Key) -> None:
+    from pydantic import model_validator
+
+    class Whole(TwilioSettings):
+        sender: str = "x"
+
+        @model_validator(mode="after")
+        def refuse(self) -> Whole:
+            raise ValueError("no")
+
+    error = refused(Whole)
+    assert codes(error) == ["ST219"]
+    assert '"the settings"' in error.problems[0].summary
+    assert_silent(error, configured)
+
+
+def test_values_given_for_own_fields_are_not_shown_either(configured: Key) -> None:
+    given = Opaque({"sender": "x", "retries": key_secret()})
+    error = refused(lambda: Own(**given.value))
+
+    assert codes(error) == ["ST219"]
+    assert_silent(error, [given.value["retries"], *configured])
+
+
+@pytest.mark.usefixtures("configured")
+def test_warnings_and_own_faults_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "0" * 32)
+
+    assert codes(refused(Own)) == ["ST502", "ST106"]
+
+
+def test_model_config_env_file_serves_both_kinds_of_fields(key: Key) -> None:
+    class FromFile(TwilioSettings):
+        model_config = SettingsConfigDict(env_file="app.env")
+        sender: str
+
+    write(Path("app.env"), f"{key.dotenv()}SENDER=+15550100\n")
+    settings = FromFile()
+
+    assert held(settings) == key
+    assert settings.sender == "+15550100"
+    assert settings.source == "dotenv:app.env"
+
+
+class App(BaseSettings):
+    """The documented form of nesting."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
+
+    debug: bool = False
+    twilio: TwilioSettings = Field(default_factory=TwilioSettings)
+
+
+def test_nested(key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(Path(".env"), f"{key.dotenv()}DEBUG=true\n")
+    for name, value in STRANGERS.items():
+        monkeypatch.setenv(name, value)
+    app = App()
+
+    assert held(app.twilio) == key
+    assert app.twilio.source == "dotenv:.env"
+    assert app.debug
+    assert leaks(f"{app!r} {app.model_dump_json()}", [key.secret]) == []
+
+
+def test_nested_and_missing_is_our_report() -> None:
+    error = refused(App)
+
+    assert codes(error) == ["ST104", "ST103"]
+
+
+def test_nested_in_a_mapping(key: Key) -> None:
+    app = App.model_validate({"twilio": arguments(key)})
+    assert held(app.twilio) == key
+
+    given = Opaque({"twilio": arguments(key) | {"api_secret": key.sid}})
+    error = refused(lambda: App.model_validate(given.value))
+    assert codes(error) == ["ST207"]
+    assert leaks(str(error), key) == []
+
+
+@pytest.mark.parametrize("name", ["marketing", "Marketing", "a", "a1_b", "x" * 40])
+def test_account_names(name: str) -> None:
+    assert require_account_name(name) == name.lower()
+
+
+@pytest.mark.parametrize("name", ["", "1a", "a-b", "a b", "_a", "a.b", "x" * 41, "a\n", "\u00e4"])
+def test_no_account_names(name: str) -> None:
+    with pytest.raises(UsageError) as error:
+        require_account_name(name)
+    assert error.value.code == "ST906"
