@@ -23,6 +23,18 @@ ALPHANUMERIC = string.ascii_letters + string.digits
 OURS = ("TWILIO_", "SAFETWILIO_")
 FRAGMENT = 8  # so many characters of a secret in a row are a leak
 
+# What other programs' variables are called; pydantic-settings would take them for ours.
+STRANGERS = {
+    "API_KEY": "sk_live_of_another_service",
+    "API_SECRET": "another secret",
+    "ACCOUNT_SID": "another account",
+    "REGION": "eu-west-1",
+    "EDGE": "cloudfront",
+    "KEY_TYPE": "ssh-ed25519",
+    "VALIDATION_URL": "https://elsewhere.example",
+    "EMULATOR": "http://127.0.0.1:1",
+}
+
 
 def account_sid() -> str:
     return "AC" + secrets.token_hex(16)
@@ -61,7 +73,11 @@ class Key(NamedTuple):
         return "".join(f"{k}={v}\n" for k, v in self.environment(name).items())
 
 
-def new_key() -> Key:
+def new_key(*, emulated: bool = False) -> Key:
+    """Return a fake API key; an *emulated* one may go to a loopback address and nowhere else."""
+    if emulated:
+        tail = secrets.token_hex(12)
+        return Key(f"AC5afe0000{tail}", f"SK5afe0000{tail}", key_secret())
     return Key(account_sid(), key_sid(), key_secret())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from pathlib import Path
@@ -325,3 +326,26 @@ def test_kind_that_the_document_says_is_not_asked_for(
     safetwilio.reset()
     safetwilio.configure(settings_of(key, key_type="standard"))
     assert refused(lambda: safetwilio.boot(require="restricted")).code == "ST504"
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_demand_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError) as error:
+        safetwilio.boot(require="Restricted")  # type: ignore[arg-type]
+    assert error.value.code == "ST900"
+
+
+def test_switched_off_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SAFETWILIO_BOOT", "off")
+    safetwilio.boot()
+    assert "SAFETWILIO_BOOT=off: nothing was loaded or verified" in caplog.text
+
+
+def test_health_as_json(configured: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", auth_token())
+    said = safetwilio.boot().as_dict()
+    assert json.loads(json.dumps(said)) == said
+    assert said["accounts"][0]["warnings"][0]["code"] == "ST502"
+    assert leaks(str(said), configured) == []

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPORT = {
-    "ok", "account", "key", "source", "version", "kind", "verified", "sinks", "problems",
+    "ok", "account", "key", "source", "version", "kind", "verified", "emulator", "sinks",
+    "problems",
 }  # fmt: skip
+_CHECK = "\nCheck without starting the app: safetwilio doctor"
 PROBLEM = {"code", "severity", "summary", "found_in", "looked_in", "fix", "url"}
 
 
@@ -94,8 +96,8 @@ def test_the_json_has_a_stable_form(
     assert broken.keys() == REPORT
     assert [broken[name] for name in ("account", "key", "source", "version", "kind")] == [None] * 5
     assert [problem.keys() for problem in broken["problems"]] == [PROBLEM]
-    (attempt,) = broken["problems"][0]["looked_in"]
-    assert attempt.keys() == {"place", "name", "outcome"}
+    for attempt in broken["problems"][0]["looked_in"]:
+        assert attempt.keys() == {"place", "name", "outcome"}
 
 
 def _broken(key: Key) -> dict[str, dict[str, str]]:
@@ -127,7 +129,7 @@ def test_a_broken_configuration_reads_as_at_boot(
         monkeypatch.setenv(variable, value)
     code, text = told(capsys)
     assert code == 1
-    at_boot = str(refused(TwilioSettings))
+    at_boot = str(refused(TwilioSettings)).removesuffix(_CHECK)
     assert text.endswith(f"\n\n{at_boot}\n")
     hidden = [v for k, v in environment.items() if "SECRET" in k or "TOKEN" in k]
     assert leaks(text, [v for v in hidden if v.isalnum()]) == []
@@ -141,7 +143,7 @@ def test_a_real_boot_says_the_same_as_the_doctor(tmp_path: Path, key: Key) -> No
     )
     assert (boot.returncode, doctor_.returncode) == (1, 1)
     report = doctor_.stderr[doctor_.stderr.index("safetwilio cannot start") :]
-    assert report.strip() in boot.stderr
+    assert f"{report.strip()}{_CHECK}" in boot.stderr
 
 
 def test_the_file_of_the_current_directory_is_the_place(
@@ -258,6 +260,8 @@ def test_no_answer_is_no_proof(
     code, report = answered(capsys, "--verify")
     assert (code, report["verified"]) == (1, False)
     assert [p["code"] for p in report["problems"]] == ["ST321"]
+    assert "api.twilio.com" not in str(report)
+    assert report["emulator"] == gone.url
 
 
 def test_what_cannot_start_is_not_verified(
@@ -349,3 +353,15 @@ def test_the_report_is_a_value_for_programs(configured: Key) -> None:
     assert report.key == f"[TWILIO:key:{redaction.fingerprint(configured.sid)}]"
     assert json.loads(json.dumps(report.as_dict())) == report.as_dict()
     assert leaks(repr(report), configured) == []
+
+
+@pytest.mark.usefixtures("configured")
+def test_switches_that_do_not_do_what_they_seem_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("SAFETWILIO_REDACT", "SAFETWILIO_REDCAT", "SAFETWILIO_BACKEND_X"):
+        monkeypatch.setenv(name, "off")
+    code, report = answered(capsys)
+    assert code == 0
+    assert [p["code"] for p in report["problems"]] == ["ST704", "ST222"]
+    assert report["problems"][1]["found_in"] == ["env SAFETWILIO_REDCAT"]

@@ -93,3 +93,10 @@ def test_json_holds_everything() -> None:
         "fix": "Put it there.\nIt cannot be read back.",
         "url": f"{DOCS_URL}/errors.html#st101",
     }
+
+
+def test_faults_come_first_and_the_docs_are_the_first_fault_s() -> None:
+    report = render([WARNING, FAULT], check="")
+
+    assert report.index("[ST101]") < report.index("[ST502 warning]")
+    assert report.endswith(f"Docs: {DOCS_URL}/errors.html#st101")

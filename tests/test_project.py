@@ -26,7 +26,7 @@ PUBLISHED = [
     path
     for pattern in ("*", ".ci/*", "src/**/*", "tests/**/*", "docs/**/*", "examples/**/*", "bench/*")
     for path in sorted(ROOT.glob(pattern))
-    if path.is_file() and "_build" not in path.parts
+    if path.is_file() and "_build" not in path.parts and not path.name.startswith(".coverage")
     if path.suffix in {"", ".cfg", ".json", ".md", ".py", ".pyi", ".toml", ".txt", ".yaml", ".yml"}
 ]
 HOME_PATH = re.compile(r"(?<![\w.])(?:/|[A-Z]:\\)(?:root|home|Users)[/\\]\w")

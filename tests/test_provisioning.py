@@ -269,3 +269,18 @@ def test_a_service_is_called_as_its_directory(
     assert service_of() == "gone"
     gone.rmdir()
     assert service_of() == "app"
+
+
+def test_names_differ_and_accounts_are_kept_apart(emulator: Emulator, steps: Steps) -> None:
+    first = made_by(emulator, Place(), steps)
+    named = made_by(emulator, Place(), steps, account="marketing", service="x" * 90)
+    assert made_by(emulator, Place(), steps).name != first.name
+    assert named.leftovers == ()
+    assert "@marketing/" in named.name
+    assert len(named.name) <= 64
+
+
+def test_a_placeholder_is_no_malformed_token() -> None:
+    with pytest.raises(InvalidCredentials) as caught:
+        provision("AC1", SecretStr("your_auth_token"), Place(), service="app")
+    assert [problem.code for problem in caught.value.problems] == ["ST201", "ST208"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -361,3 +362,45 @@ def test_a_fault_leaves_no_field_in_the_clear(monkeypatch: pytest.MonkeyPatch, k
 
     assert resolved.fields == {}
     assert leaks(repr(resolved), key) == []
+
+
+def test_half_a_pair_names_what_was_not_asked(monkeypatch: pytest.MonkeyPatch, key: Key) -> None:
+    set_all(monkeypatch, TWILIO_API_KEY=key.sid, TWILIO_API_SECRET_KEY="x")
+    write(Path(".env"), key.dotenv())
+    (problem,) = refused(TwilioSettings).problems  # the account SID may be in the .env
+
+    assert problem.code == "ST101"
+    assert [tuple(attempt) for attempt in problem.looked_in[1:]] == [
+        ("env", "TWILIO_API_SECRET_KEY", "set, but not a name that is read"),
+        ("dotenv", ".env", "not asked: env holds half a key"),
+    ]
+    assert "remove TWILIO_API_KEY from the environment, so that the next place" in problem.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SAFETWILIO_ENV", "production", "Set TWILIO_ACCOUNT_SID, TWILIO_API_KEY and"),
+        ("SAFETWILIO_BACKEND", "files:/run/secrets", "Mount the files TWILIO_ACCOUNT_SID"),
+    ],
+)
+def test_where_nothing_can_be_written_init_alone_is_no_advice(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    fix = refused(TwilioSettings).problems[0].fix
+
+    assert words in fix
+    assert "safetwilio init --backend dotenv:PATH" in fix
+
+
+@pytest.mark.usefixtures("configured")
+def test_environment_that_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAFETWILIO_ENV", "prod")
+    assert [w.code for w in TwilioSettings().warnings] == ["ST221"]
+
+
+def test_a_named_account_has_a_doctor_of_its_own() -> None:
+    error = refused(lambda: TwilioSettings(_account="marketing"))
+    assert str(error).endswith("safetwilio doctor --account marketing")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 import pytest
@@ -180,3 +181,21 @@ def test_emulator_and_live_credentials_never_mix(
     problem = rules.check_emulated(sids=sids, emulator=emulator)
 
     assert (problem and problem.code) == code
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ('{"api_secret": "x"}', "JSON document"),
+        ("{", "JSON document"),
+        ("op://vault/twilio/secret", "reference"),
+        ("vault:secret/data/twilio#api_secret", "reference"),
+        (base64.b64encode(key_secret().encode()).decode(), "base64"),
+    ],
+)
+def test_a_secret_that_is_still_inside_something(value: str, words: str) -> None:
+    problem = rules.check_secret(value, PLACE)
+
+    assert problem is not None
+    assert problem.code == "ST205"
+    assert words in problem.summary

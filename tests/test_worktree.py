@@ -91,11 +91,14 @@ def test_git_gets_no_credentials_and_no_other_repository(
 ) -> None:
     git.init(top)
     monkeypatch.setenv("TWILIO_API_SECRET", "s" * 32)
+    monkeypatch.setenv("SAFETWILIO_BACKEND", "env")
     monkeypatch.setenv("GIT_DIR", "/elsewhere/.git")
     monkeypatch.setenv("GIT_AUTHOR_NAME", "kept")
     worktree.is_tracked(top / ".env")
-    (_, environment), *_ = git.calls()
+    (arguments, environment), *_ = git.calls()
+    assert {"core.fsmonitor=", "core.hooksPath=/dev/null"} < set(arguments)
     assert "TWILIO_API_SECRET" not in environment
+    assert "SAFETWILIO_BACKEND" not in environment
     assert "GIT_DIR" not in environment
     assert environment["GIT_AUTHOR_NAME"] == "kept"
 
@@ -152,3 +155,79 @@ def test_a_list_that_cannot_be_written_raises(top: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         worktree.ignore(top / ".env")
     assert os.listdir(top) == [".gitignore"]  # noqa: PTH208 - names only
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="links, FIFOs and devices are POSIX")
+
+
+@posix
+@pytest.mark.parametrize("there", [True, False])
+def test_a_list_that_is_a_link_is_not_followed(top: Path, tmp_path: Path, there: bool) -> None:  # noqa: FBT001
+    """Somebody else's directory must not make us append to ~/.bashrc."""
+    profile = tmp_path / ".bashrc"
+    if there:
+        profile.write_text("mine\n")
+    (top / ".gitignore").symlink_to(profile)
+    with pytest.raises(OSError, match="symbolic link"):
+        worktree.ignore(top / ".env")
+    assert profile.exists() is there
+    assert not there or profile.read_text() == "mine\n"
+
+
+@posix
+def test_a_list_that_becomes_a_link_meanwhile_is_not_followed(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (top / ".gitignore").symlink_to(tmp_path / ".bashrc")
+    monkeypatch.setattr("pathlib.Path.is_symlink", lambda _: False)
+    with pytest.raises(OSError, match=r"\.gitignore"):
+        worktree.ignore(top / ".env")
+    assert not (tmp_path / ".bashrc").exists()
+
+
+@posix
+@pytest.mark.timeout(60)
+def test_a_list_that_is_a_fifo_is_refused_at_once(top: Path) -> None:
+    os.mkfifo(top / ".gitignore")
+    with pytest.raises(OSError, match="no file"):
+        worktree.ignore(top / ".env")
+
+
+@posix
+@pytest.mark.timeout(60)
+def test_a_list_that_is_a_device_is_not_read(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_it = os.open
+
+    def swapped(path: str, flags: int, *mode: int) -> int:
+        return open_it("/dev/zero" if str(path).endswith(".gitignore") else path, flags, *mode)
+
+    monkeypatch.setattr(worktree.os, "open", swapped)
+    with pytest.raises(OSError, match="no file"):
+        worktree.ignore(top / ".env")
+
+
+def test_a_list_that_is_too_large_is_left_alone(top: Path) -> None:
+    (top / ".gitignore").write_bytes(b"x" * (256 * 1024 + 1))
+    with pytest.raises(OSError, match="256 KiB"):
+        worktree.ignore(top / ".env")
+    assert (top / ".gitignore").stat().st_size == 256 * 1024 + 1
+
+
+@posix
+@pytest.mark.parametrize("name", ["$(touch PWNED)", "`id`", "a;b", "a|b", "a\nb", "\x1b[2J", "a&b"])
+def test_a_name_that_a_shell_would_act_on_is_not_written(top: Path, name: str) -> None:
+    (top / ".env").symlink_to(name)
+    with pytest.raises(OSError, match="characters that are not written") as refused:
+        worktree.ignore(top / ".env")
+    assert refused.value.strerror
+    assert name not in str(refused.value)
+    assert not (top / ".gitignore").exists()
+
+
+@posix
+def test_a_list_that_is_another_file_as_well_is_left_alone(top: Path, tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_text("mine\n")
+    (top / ".gitignore").hardlink_to(tmp_path / ".bashrc")
+    with pytest.raises(OSError, match="another name"):
+        worktree.ignore(top / ".env")
+    assert (tmp_path / ".bashrc").read_text() == "mine\n"

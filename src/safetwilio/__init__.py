@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 
 __version__ = "0.1.0.dev0"
 
-# "client" is not listed: a star import or a documentation tool must not boot.
+# "client" and "async_client" are not listed: a star import or a documentation tool must not boot.
 __all__ = [
     "TwilioSettings",
     "boot",
@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # a visible __getattr__ would make misspelt names pass
     from safetwilio.settings import TwilioSettings
 
     client: TwilioClient
+    async_client: TwilioClient
 else:
     _HOMES = {
         "TwilioSettings": "safetwilio.settings",
@@ -51,7 +52,7 @@ else:
     def __getattr__(name):  # noqa: ANN001, ANN202 - hidden from type checkers, see above
         from importlib import import_module
 
-        if name == "client":
+        if name in {"client", "async_client"}:  # one object: its …_async methods need no other
             return import_module("safetwilio._proxy").default_client()
         if name == "redact":
             return import_module("safetwilio.redaction")

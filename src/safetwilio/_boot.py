@@ -10,11 +10,11 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import mask
-from safetwilio.errors import InvalidCredentials, MasterTokenInUse, UsageError
+from safetwilio.errors import ConfigurationError, InvalidCredentials, MasterTokenInUse, UsageError
 from safetwilio.policy import broken_glass
 from safetwilio.problems import Problem, render_one
 from safetwilio.redaction import health as redaction_health
@@ -58,6 +58,18 @@ class Health(NamedTuple):
         """Whether credentials are loaded and no redaction sink has failed or fallen back."""
         return self.booted and not any(s.state in {"failed", "fallback"} for s in self.sinks)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the state as plain JSON types."""
+        return {
+            "ok": self.ok,
+            "booted": self.booted,
+            "accounts": [
+                {**a._asdict(), "warnings": [warning.as_dict() for warning in a.warnings]}
+                for a in self.accounts
+            ],
+            "sinks": [sink._asdict() for sink in self.sinks],
+        }
+
 
 class _Account(NamedTuple):
     settings: TwilioSettings
@@ -69,6 +81,7 @@ _lock = threading.RLock()
 _configured: dict[str, TwilioSettings] = {}
 _accounts: dict[str, _Account] = {}
 _proven: dict[str, KeyType | None] = {}
+_refused: dict[str, ConfigurationError] = {}
 
 
 def configure(settings: TwilioSettings, *, account: str | None = None) -> None:
@@ -94,10 +107,16 @@ def boot(*, verify: bool = False, require: Requirement | None = None) -> Health:
     a Main key is refused (ST503). ``require="restricted"`` insists on a Restricted key (ST504),
     asking Twilio if the document does not say. Raises
     :class:`safetwilio.errors.ConfigurationError` (ST1xx to ST5xx) with every problem at once.
-    With ``SAFETWILIO_BOOT=off`` nothing is loaded.
+    With ``SAFETWILIO_BOOT=off`` nothing is loaded, and a WARNING in the log says so. Any other
+    *require* raises :class:`safetwilio.errors.UsageError` (ST900).
     """
+    if require not in (None, "restricted"):  # a misspelt demand must not pass as none
+        raise UsageError('boot(require=...) takes "restricted" or None.', code="ST900")
     if is_switched_off():
+        _log.warning("%s=off: nothing was loaded or verified", SWITCH)
         return health()
+    if verify or require:
+        _refused.pop(DEFAULT, None)  # it is examined again
     account = get_account(None)
     if verify or (require and account.settings.key_type is None):
         _prove(DEFAULT, account)
@@ -114,9 +133,13 @@ def get_account(account: str | None) -> _Account:
         return known
     with _lock:
         known = _accounts.get(name)
-        if known is None:
-            known = _accounts[name] = _walk(name)
-        return known
+        if known is not None:
+            return known
+        if name in _refused:
+            raise type(_refused[name])(_refused[name].problems)
+        made = _accounts[name] = _walk(name)
+    _tell(made)  # without the lock: a handler may use the client
+    return made
 
 
 def health() -> Health:
@@ -138,6 +161,7 @@ def reset() -> None:
         _configured.clear()
         _accounts.clear()
         _proven.clear()
+        _refused.clear()
 
 
 def is_switched_off() -> bool:
@@ -159,18 +183,21 @@ def _walk(name: str) -> _Account:
     install_redaction()
     account = None if name == DEFAULT else name
     settings = _configured.get(name) or TwilioSettings(_account=account)
-    for warning in settings.warnings:
-        _log.warning("%s", render_one(warning))
     store = CredentialStore(settings.credentials())
     client = TwilioClient.from_store(store.current, region=settings.region, edge=settings.edge)
-    key = store.current()
+    return _Account(settings, store, client)
+
+
+def _tell(account: _Account) -> None:
+    for warning in account.settings.warnings:
+        _log.warning("%s", render_one(warning))
+    key = account.store.current()
     _log.info(
         "Twilio credentials loaded: key %s of account %s from %s",
         mask("key", key.sid),
         mask("account", key.account_sid),
         key.origin,
     )
-    return _Account(settings, store, client)
 
 
 def _prove(name: str, account: _Account) -> None:
@@ -180,13 +207,12 @@ def _prove(name: str, account: _Account) -> None:
         proof = prove(
             account.client, account.store.current(), validation_url=account.settings.validation_url
         )
-    except InvalidCredentials:
-        _forget(name)
+    except InvalidCredentials as error:
+        _refuse(name, error)
         raise
     _proven[name] = proof.kind
     if proof.kind == "main" and broken_glass() is None:
-        _forget(name)
-        raise MasterTokenInUse(
+        refusal = MasterTokenInUse(
             [
                 Problem(
                     code="ST503",
@@ -196,14 +222,15 @@ def _prove(name: str, account: _Account) -> None:
                 )
             ]
         )
+        _refuse(name, refusal)
+        raise refusal
 
 
 def _require_restricted(account: _Account) -> None:
     kind = account.settings.key_type or _proven.get(DEFAULT)
     if kind == "restricted":
         return
-    _forget(DEFAULT)
-    raise InvalidCredentials(
+    error = InvalidCredentials(
         [
             Problem(
                 code="ST504",
@@ -216,12 +243,18 @@ def _require_restricted(account: _Account) -> None:
             )
         ]
     )
+    _refuse(DEFAULT, error)
+    raise error
 
 
-def _forget(name: str) -> None:
-    """Drop the account *name*: a key refused after loading must not serve the next import."""
+def _refuse(name: str, error: ConfigurationError) -> None:
+    """Let the account *name* raise *error* from now on: a refused key must serve no later import.
+
+    Until ``reset()``, or until ``boot(verify=True)`` finds a better one.
+    """
     with _lock:
         _accounts.pop(name, None)
+        _refused[name] = error
 
 
 def _account_health(name: str, account: _Account, now: float) -> AccountHealth:

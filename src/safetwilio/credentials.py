@@ -109,6 +109,11 @@ class AuthToken(_Credential):
         """Hold *token* for *username*, usually the account SID."""
         super().__init__(username, token, "an argument", None)
 
+    @property
+    def account_sid(self) -> str:
+        """The user name, which is the account's SID."""
+        return self.username
+
     def __repr__(self) -> str:
         """Return the kind only."""
         return "<AuthToken>"

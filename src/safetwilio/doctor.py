@@ -12,22 +12,32 @@ from typing import Any, NamedTuple
 
 from safetwilio import worktree
 from safetwilio.backends.dotenv import DEFAULT_PATH
-from safetwilio.backends.locate import references
+from safetwilio.backends.locate import BACKEND_VARIABLE, references
 from safetwilio.clients.probe import KeyProof, prove
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import mask
 from safetwilio.errors import ConfigurationError
-from safetwilio.problems import Problem, faults
-from safetwilio.redaction import install
+from safetwilio.policy import emulator_url
+from safetwilio.problems import Problem, faults, faults_first
+from safetwilio.redaction import SWITCH, install
 from safetwilio.settings import TwilioSettings
 
 _UNSOUND = frozenset({"failed", "fallback"})
+_OURS = "SAFETWILIO_"
+_SWITCHES = frozenset(
+    f"{_OURS}{name}"
+    for name in (
+        *("BACKEND", "ADMIN_BACKEND", "BOOT", "REDACT", "ENV", "EMULATOR", "FINGERPRINT_KEY"),
+        *("HEARTBEAT", "TWILIO_OAI", "SUITE_CACHE"),
+    )
+)
 
 
 class Report(NamedTuple):
     """What the doctor found: the key in use (masked), its *kind* if known, and all problems.
 
-    *verified* is whether Twilio accepted the key, ``None`` if it was not asked.
+    *verified* is whether Twilio accepted the key, ``None`` if it was not asked; *emulator* is the
+    address that is asked instead of Twilio. Among *problems* faults come first.
     """
 
     account: str | None
@@ -38,6 +48,7 @@ class Report(NamedTuple):
     verified: bool | None
     sinks: tuple[tuple[str, str, str], ...]
     problems: tuple[Problem, ...]
+    emulator: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -54,6 +65,7 @@ class Report(NamedTuple):
             "version": self.version,
             "kind": self.kind,
             "verified": self.verified,
+            "emulator": self.emulator,
             "sinks": [
                 {"name": name, "state": state, "detail": detail}
                 for name, state, detail in self.sinks
@@ -65,7 +77,7 @@ class Report(NamedTuple):
 def examine(*, account: str | None = None, verify: bool = False) -> Report:
     """Return the report on *account*; with *verify* Twilio is asked about the key."""
     sinks = tuple((sink.name, sink.state, sink.detail) for sink in install())
-    problems = [*_sink_problems(sinks)]
+    problems = [*_sink_problems(sinks), *_unknown_switches()]
     settings: TwilioSettings | None = None
     proof: KeyProof | None = None
     try:
@@ -87,8 +99,40 @@ def examine(*, account: str | None = None, verify: bool = False) -> Report:
         kind=(proof and proof.kind) or (settings.key_type if settings else None),
         verified=proof is not None if verify else None,
         sinks=sinks,
-        problems=tuple(problems),
+        problems=faults_first(problems),
+        emulator=_emulator(),
     )
+
+
+def _emulator() -> str | None:
+    try:
+        return emulator_url()
+    except ConfigurationError:  # reported by the settings already
+        return None
+
+
+def _unknown_switches() -> list[Problem]:
+    """Return a warning for the names that look like ours, but that nothing reads."""
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith(_OURS)
+        and name not in _SWITCHES
+        and not name.startswith(f"{BACKEND_VARIABLE}_")
+    )
+    if not unknown:
+        return []
+    return [
+        Problem(
+            code="ST222",
+            summary="The environment has a SAFETWILIO_ name that nothing reads.",
+            found_in=tuple(f"env {name}" for name in unknown),
+            fix=f"Correct the name, or remove it. Names that are read: {_OURS}BACKEND, "
+            f"{_OURS}BACKEND_NAME for get_client(NAME), {_OURS}ENV, {_OURS}BOOT, {_OURS}REDACT, "
+            f"{_OURS}EMULATOR, {_OURS}FINGERPRINT_KEY.",
+            severity="warning",
+        )
+    ]
 
 
 def _proof(settings: TwilioSettings) -> KeyProof:
@@ -142,6 +186,8 @@ def _perhaps_tracked(path: Path) -> Problem:
 
 
 def _sink_problems(sinks: tuple[tuple[str, str, str], ...]) -> list[Problem]:
+    if all(state == "off" for _, state, _ in sinks):  # install() has just run
+        return [_redaction_is_off()]
     return [
         Problem(
             code="ST701",
@@ -153,3 +199,13 @@ def _sink_problems(sinks: tuple[tuple[str, str, str], ...]) -> list[Problem]:
         for name, state, detail in sinks
         if state in _UNSOUND
     ]
+
+
+def _redaction_is_off() -> Problem:
+    return Problem(
+        code="ST704",
+        summary="Redaction is switched off: secrets are not masked in logs and Sentry events.",
+        found_in=(f"env {SWITCH}",),
+        fix=f"Unset {SWITCH}.",
+        severity="warning",
+    )

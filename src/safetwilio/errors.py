@@ -62,10 +62,15 @@ class ConfigurationError(SafeTwilioError):
     prefix: ClassVar[str] = "ST"
     problems: tuple[Problem, ...]
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        """Report *problems*, of which at least one is a fault."""
-        super().__init__(render(problems), code=(faults(problems) or problems)[0].code)
+    account: str | None = None
+
+    def __init__(self, problems: Sequence[Problem], *, account: str | None = None) -> None:
+        """Report *problems*, of which at least one is a fault, of the named *account*."""
+        check = f"safetwilio doctor --account {account}" if account else "safetwilio doctor"
+        super().__init__(render(problems, check=check), code=(faults(problems) or problems)[0].code)
         self.problems = tuple(problems)
+        if account is not None:
+            self.account = account
 
     def __str__(self) -> str:
         """Return the whole report; its first line stands alone."""
@@ -73,7 +78,7 @@ class ConfigurationError(SafeTwilioError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the problems, which hold no secret."""
-        return type(self), (self.problems,)
+        return _rebuild_configuration, (type(self), self.problems, self.account)
 
 
 class MissingCredentials(ConfigurationError):
@@ -139,22 +144,26 @@ class UsageError(SafeTwilioError):
 
 
 def configuration_error(
-    problems: Sequence[Problem], broken: type[ConfigurationError] | None = None
+    problems: Sequence[Problem],
+    broken: type[ConfigurationError] | None = None,
+    *,
+    account: str | None = None,
 ) -> ConfigurationError:
     """Return the most telling subclass for *problems*: that of the first fault's code.
 
     Problems of one kind give that kind's class; a mixture gives the class of the first fault, so
     that ``except MissingCredentials`` never hides an Auth Token that lies about (ST5xx wins).
-    *broken* is the class that a backend raised, kept where it leads (:class:`BackendDenied`).
+    *broken* is the class that a backend raised, kept where it leads (:class:`BackendDenied`);
+    *account* is the named account, if it is one's.
     """
     codes = [p.code for p in faults(problems)]
     leading = next((c for c in codes if c.startswith("ST5")), codes[0] if codes else "ST")
     if broken is not None and leading.startswith(broken.prefix):
-        return broken(problems)
+        return broken(problems, account=account)
     for kind in (MissingCredentials, InvalidCredentials, BackendError, MasterTokenInUse):
         if leading.startswith(kind.prefix):
-            return kind(problems)
-    return ConfigurationError(problems)
+            return kind(problems, account=account)
+    return ConfigurationError(problems, account=account)
 
 
 def combined(errors: Sequence[ConfigurationError]) -> ConfigurationError:
@@ -164,3 +173,9 @@ def combined(errors: Sequence[ConfigurationError]) -> ConfigurationError:
 
 def _rebuild(kind: type[SafeTwilioError], message: str, code: str) -> SafeTwilioError:
     return kind(message, code=code)
+
+
+def _rebuild_configuration(
+    kind: type[ConfigurationError], problems: Sequence[Problem], account: str | None
+) -> ConfigurationError:
+    return kind(problems, account=account)

@@ -16,11 +16,12 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from safetwilio import shapes
 from safetwilio.errors import InvalidCredentials, RefusedBeforeSending, UsageError
 from safetwilio.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import FrameType
 
 _log = logging.getLogger("safetwilio.policy")
@@ -131,6 +132,15 @@ def emulator_url(environment: Mapping[str, str] | None = None) -> str | None:
     return raw.rstrip("/")
 
 
+def name_emulator(text: str) -> str:
+    """Return *text* about a request that failed, with the emulator's address for Twilio's host."""
+    emulator = emulator_url()
+    if emulator is None:
+        return text
+    words = [emulator if word.endswith(".twilio.com") else word for word in text.split(" ")]
+    return " ".join(words)
+
+
 def _is_loopback_literal(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -166,6 +176,42 @@ def require_destination(url: str | None, emulator: str | None) -> None:
             f"not {'the emulator' if emulator else 'https://*.twilio.com'}; nothing was sent.",
             code="ST801",
         )
+
+
+def require_twilio_host(url: str) -> None:
+    """Raise :class:`RefusedBeforeSending` (ST801) if *url* is not ``https://*.twilio.com``.
+
+    For HTTP clients that are not ours and get the plain credentials; an address without a host is
+    theirs to complete.
+    """
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = ""
+    if host is not None and not _is_twilio(url):
+        raise RefusedBeforeSending(
+            f"A request to {_shown_host(url)} would carry the Twilio credentials, but that is not "
+            "https://*.twilio.com; nothing was sent.",
+            code="ST801",
+        )
+
+
+def require_one_world(sids: Iterable[str], emulator: str | None) -> None:
+    """Raise :class:`RefusedBeforeSending` (ST802) for live *sids* at the emulator, or the reverse.
+
+    What is no SID at all is not looked at; Twilio refuses it.
+    """
+    for sid in sids:
+        known = shapes.is_sid(sid, shapes.ACCOUNT_PREFIX) or shapes.is_sid(sid, shapes.KEY_PREFIX)
+        if known and shapes.is_emulated(sid) != (emulator is not None):
+            raise RefusedBeforeSending(
+                "Live credentials are not sent to the emulator; nothing was sent. Unset "
+                f"{EMULATOR_VARIABLE} to reach Twilio."
+                if emulator is not None
+                else "The emulator's credentials are not sent to Twilio; nothing was sent. Set "
+                f"{EMULATOR_VARIABLE}, or use a real API key.",
+                code="ST802",
+            )
 
 
 def _is_twilio(url: str) -> bool:

@@ -64,6 +64,11 @@ def faults(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(p for p in problems if p.severity == "fault")
 
 
+def faults_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return *problems* with those that stop the boot in front."""
+    return tuple(sorted(problems, key=lambda problem: problem.severity != "fault"))
+
+
 def headline(problems: Sequence[Problem]) -> str:
     """Return the first line of a report, which stands alone in a log or as an issue's title."""
     if not problems:
@@ -77,12 +82,18 @@ def headline(problems: Sequence[Problem]) -> str:
     )
 
 
-def render(problems: Sequence[Problem]) -> str:
-    """Return the whole report of *problems*: headline, each problem, where to read on."""
+def render(problems: Sequence[Problem], *, check: str = "safetwilio doctor") -> str:
+    """Return the whole report of *problems*: headline, each problem, where to read on.
+
+    Faults come first. *check* is the command that gives the same report, if there is one.
+    """
     if not problems:
         return headline(problems)
-    parts = [headline(problems), *(render_one(p) for p in problems), _footer(problems[0])]
-    return "\n\n".join(parts)
+    ordered = faults_first(problems)
+    footer = f"Docs: {ordered[0].url}"
+    if check:
+        footer += f"\nCheck without starting the app: {check}"
+    return "\n\n".join([headline(ordered), *map(render_one, ordered), footer])
 
 
 def render_one(problem: Problem) -> str:
@@ -116,7 +127,3 @@ def _wrap(text: str, *, first: str, rest: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _footer(first: Problem) -> str:
-    return f"Docs: {first.url}\nCheck without starting the app: safetwilio doctor"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _PREFIX = "safetwilio"
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 _ANYONE = "app"
+_LONGEST_ALIAS = 16
+_SUFFIX_BYTES = 2
 _PROOF_ATTEMPTS = 4
 _PAUSE = 1.0
 
@@ -80,7 +83,8 @@ def provision(  # noqa: PLR0913 - one argument for each thing asked for
     _require_sound(account_sid, token)
     address = _address(account)
     backend.require_writable()
-    name = _key_name(service)
+    prefix = _name_prefix(service, account)
+    name = _key_name(prefix)
     with break_glass(reason=f"safetwilio init: make the API key {name}"):
         admin = _admin(account_sid, token, address)
         say("Checking the Account SID and Auth Token")
@@ -102,7 +106,7 @@ def provision(  # noqa: PLR0913 - one argument for each thing asked for
         name=name,
         place=place,
         kind=proof.kind,
-        leftovers=tuple(k for k in earlier if k.name.startswith(_service_prefix(service))),
+        leftovers=tuple(k for k in earlier if k.name.startswith(prefix)),
     )
 
 
@@ -129,8 +133,17 @@ def _require_sound(account_sid: str, token: SecretStr) -> None:
 
 
 def _check_token(text: str) -> Problem | None:
-    if shapes.is_auth_token(text) and not shapes.is_placeholder(text):
+    placeholder = shapes.is_placeholder(text)
+    if shapes.is_auth_token(text) and not placeholder:
         return None
+    if placeholder:
+        return Problem(
+            code="ST208",
+            summary="The Auth Token is a placeholder.",
+            found_in=(f"the Auth Token ({describe(text)})",),
+            fix="Give the real one: show it on the first page of https://console.twilio.com, and "
+            "copy it from there.",
+        )
     return Problem(
         code="ST220",
         summary="The Auth Token is malformed.",
@@ -167,13 +180,17 @@ def _admin(account_sid: str, token: SecretStr, address: _Address) -> TwilioClien
     )
 
 
-def _service_prefix(service: str) -> str:
-    room = LONGEST_NAME - len(f"{_PREFIX}//20261122T000000Z")
-    return f"{_PREFIX}/{_NOT_IN_A_NAME.sub('-', service).strip('-')[:room] or _ANYONE}/"
+def _name_prefix(service: str, account: str | None) -> str:
+    """Return how the names of this service's keys begin, of another account's never."""
+    owner = f"@{account[:_LONGEST_ALIAS]}" if account else ""  # no service has an @
+    room = LONGEST_NAME - len(_key_name(f"{_PREFIX}/{owner}/"))
+    return f"{_PREFIX}/{_NOT_IN_A_NAME.sub('-', service).strip('-')[:room] or _ANYONE}{owner}/"
 
 
-def _key_name(service: str) -> str:
-    return _service_prefix(service) + datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+def _key_name(prefix: str) -> str:
+    """Return a name for a key made now; two made in the same second differ."""
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{prefix}{now}-{secrets.token_hex(_SUFFIX_BYTES)}"
 
 
 def _keep(

@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetwilio import rules
 from safetwilio.backends import env
-from safetwilio.backends.chain import load
-from safetwilio.backends.documents import variable
+from safetwilio.backends.chain import can_be_written, load
+from safetwilio.backends.documents import PAIR, variable
 from safetwilio.backends.interface import Absent, Found, Record, Value
-from safetwilio.backends.locate import backend_variable, parse, passed_over, references
+from safetwilio.backends.locate import (
+    backend_variable,
+    odd_switch,
+    parse,
+    passed_over,
+    references,
+)
 from safetwilio.errors import ConfigurationError
 from safetwilio.policy import broken_glass, emulator_url
 from safetwilio.problems import Attempt, Problem, faults
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from safetwilio.backends.documents import Document
+    from safetwilio.backends.locate import Reference
 
 _FROM_ENVIRONMENT = ("account_sid", "region", "edge")
 _ENV_SOURCE = "env"
@@ -31,6 +38,14 @@ _CHECKS = {
     "account_sid": rules.check_account_sid,
     "key_sid": rules.check_key_sid,
     "secret": rules.check_secret,
+}
+# Names that people and other tools give the halves of the pair, and that nothing reads.
+_NEAR_MISSES = {
+    "key_sid": ("KEY_SID", "API_SID", "API_KEY_ID", "APIKEY", "API_KEY_"),
+    "secret": (
+        *("API_SECRET_KEY", "API_KEY_SECRET_", "SECRET", "SECRET_KEY", "KEY_SECRET"),
+        *("API_TOKEN", "APISECRET", "API_SECRET_"),
+    ),
 }
 _KEY_TYPES = ("main", "standard", "restricted")
 
@@ -61,7 +76,7 @@ def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Va
         for name in _FROM_ENVIRONMENT
         if (value := surroundings.field(name, account)) is not None
     }
-    problems: list[Problem] = []
+    problems: list[Problem] = [*odd_switch(os.environ)]
     emulator = _emulator(problems)
     broken: type[ConfigurationError] | None = None
     answer: Found | Absent = Absent(())
@@ -83,7 +98,7 @@ def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Va
         problems += [
             *answer.problems,
             *surroundings.problems,
-            *_nothing_found(answer, around, account, token_places),
+            *_nothing_found(answer, around, account, token_places, chain=_chain(account, backend)),
         ]
         return Resolved({}, "", None, _once(problems))
     record = answer.record
@@ -120,10 +135,13 @@ def _answer(
 ) -> Found | Absent:
     if "key_sid" in arguments or "secret" in arguments:
         return Found(Record(ARGUMENTS, arguments))
-    chain = (
-        parse(backend, place="the argument backend") if backend else references(account, os.environ)
-    )
-    return load(chain, account)
+    return load(_chain(account, backend), account)
+
+
+def _chain(account: str | None, backend: str | None) -> tuple[Reference, ...]:
+    if backend:
+        return parse(backend, place="the argument backend")
+    return references(account, os.environ)
 
 
 def _with_passed_over(answer: Absent, surroundings: Document, account: str | None) -> Absent:
@@ -140,6 +158,8 @@ def _nothing_found(
     around: Mapping[str, Value],
     account: str | None,
     token_places: tuple[str, ...],
+    *,
+    chain: Sequence[Reference],
 ) -> Iterator[Problem]:
     places = tuple(dict.fromkeys((*token_places, *answer.token_places)))
     if places:
@@ -148,9 +168,8 @@ def _nothing_found(
         yield Problem(
             code="ST104",
             summary="There is no Twilio API key.",
-            looked_in=answer.attempts,
-            fix="Put the API key's SID and secret into one of these places, or make a key now: "
-            f"safetwilio init{f' --account {account}' if account else ''}",
+            looked_in=(*answer.attempts, *_near_misses(account)),
+            fix=_where_to_put_it(chain, account),
         )
     fields = around if answer.account_sid is None else {"account_sid": answer.account_sid, **around}
     yield from _account_problems(None, around, fields, account)
@@ -191,22 +210,61 @@ def _pair_problems(
 def _half_a_pair(record: Record, missing: str, account: str | None) -> Problem:
     there = record.fields["key_sid" if missing == "secret" else "secret"]
     outcome = "not set" if record.source == _ENV_SOURCE else "not there"
-    looked = Attempt(record.source, variable(missing, account), outcome)
+    looked_in = (
+        Attempt(record.source, variable(missing, account), outcome),
+        *_near_misses(account, missing),
+        *record.unasked,
+    )
+    otherwise = _instead(there.place) if record.unasked else ""
     if missing == "secret":
         return Problem(
             code="ST101",
             summary="The API key secret is missing.",
             found_in=(f"only the key's SID is there: {there.place}",),
-            looked_in=(looked,),
+            looked_in=looked_in,
             fix="Put the secret that Twilio showed when the key was created beside the SID.\n"
-            "It cannot be read back from Twilio; if it is lost: safetwilio init",
+            f"It cannot be read back from Twilio; if it is lost: safetwilio init{otherwise}",
         )
     return Problem(
         code="ST102",
         summary="The API key SID is missing.",
         found_in=(f"only the secret is there: {there.place}",),
-        looked_in=(looked,),
-        fix='Put the SID of the key that this secret belongs to beside it; it starts with "SK".',
+        looked_in=looked_in,
+        fix='Put the SID of the key that this secret belongs to beside it; it starts with "SK".'
+        f"{otherwise}",
+    )
+
+
+def _instead(place: str) -> str:
+    name = place.removeprefix("env ")
+    where = f"remove {name} from the environment" if name != place else f"take it out of {place}"
+    return f"\nOr {where}, so that the next place is asked."
+
+
+def _near_misses(account: str | None, *missing: str) -> tuple[Attempt, ...]:
+    """Return the names in the environment that were meant for a *missing* field, by the look."""
+    prefix = f"TWILIO_{account.upper()}_" if account else "TWILIO_"
+    names = [f"{prefix}{name}" for field in missing or PAIR for name in _NEAR_MISSES[field]]
+    return tuple(
+        Attempt(_ENV_SOURCE, name, "set, but not a name that is read")
+        for name in names
+        if os.environ.get(name)
+    )
+
+
+def _where_to_put_it(chain: Sequence[Reference], account: str | None) -> str:
+    option = f" --account {account}" if account else ""
+    if can_be_written(chain):
+        return (
+            "Put the API key's SID and secret into one of these places, or make a key now: "
+            f"safetwilio init{option}"
+        )
+    first, *others = (variable(name, account) for name in ("secret", "key_sid", "account_sid"))
+    names = f"{', '.join(reversed(others))} and {first}"
+    mounted = any(reference.scheme == "files" for reference in chain)
+    return (
+        f"{f'Mount the files {names} there' if mounted else f'Set {names} there'}, or make a key "
+        f"with: safetwilio init{option} --backend dotenv:PATH, and move it."
     )
 
 
@@ -218,6 +276,8 @@ def _account_problems(
 ) -> Iterator[Problem]:
     name = variable("account_sid", account)
     if "account_sid" not in fields:
+        if record and record.unasked:  # a place that was not asked may have it
+            return
         places = dict.fromkeys([record.source if record else _ENV_SOURCE, _ENV_SOURCE])
         yield Problem(
             code="ST103",

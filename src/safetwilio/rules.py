@@ -6,18 +6,40 @@ a quoted placeholder is quoted first, and nobody needs to hear four complaints a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from safetwilio import shapes
 from safetwilio.problems import Problem
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+_Check = tuple[str, Callable[[str], bool], str, str]
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019"  # straight, back and curly
 _HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _CIPHERTEXT = "encrypted:"
 _CONSOLE = "https://console.twilio.com (Account > API keys & tokens)"
+_NO_SECRET: tuple[_Check, ...] = (
+    (
+        "ST206",
+        shapes.is_auth_token,
+        "The API key secret is the master Auth Token.",
+        "An Auth Token opens the whole account and is refused here. Put the secret of the "
+        "API key in its place; if it is lost, make a new key: safetwilio init",
+    ),
+    (
+        "ST207",
+        lambda v: shapes.public_prefix(v) is not None and len(v) == shapes.SID_LENGTH,
+        "The API key secret is a SID.",
+        "Put the secret that Twilio showed when the key was created in its place. A SID is "
+        "the key's name, not its secret.",
+    ),
+    (
+        "ST205",
+        lambda v: not shapes.is_key_secret(v),
+        "The API key secret has the wrong length or characters.",
+        "A secret is 32 letters and digits. Copy it again, whole and without anything around "
+        "it, not even something invisible. It cannot be read back from Twilio; if it is lost: "
+        "safetwilio init",
+    ),
+)
 
 
 def describe(value: str) -> str:
@@ -79,31 +101,10 @@ def check_key_sid(value: str, place: str) -> Problem | None:
 
 def check_secret(value: str, place: str) -> Problem | None:
     """Return what is wrong with the API key secret *value* found at *place*, or ``None``."""
-    return _unusable("API key secret", value, place) or _first(
-        value,
-        place,
-        (
-            "ST206",
-            shapes.is_auth_token,
-            "The API key secret is the master Auth Token.",
-            "An Auth Token opens the whole account and is refused here. Put the secret of the "
-            "API key in its place; if it is lost, make a new key: safetwilio init",
-        ),
-        (
-            "ST207",
-            lambda v: shapes.public_prefix(v) is not None and len(v) == shapes.SID_LENGTH,
-            "The API key secret is a SID.",
-            "Put the secret that Twilio showed when the key was created in its place. A SID is "
-            "the key's name, not its secret.",
-        ),
-        (
-            "ST205",
-            lambda v: not shapes.is_key_secret(v),
-            "The API key secret has the wrong length or characters.",
-            "A secret is 32 letters and digits. Copy it again, whole and without anything around "
-            "it, not even something invisible. It cannot be read back from Twilio; if it is lost: "
-            "safetwilio init",
-        ),
+    return (
+        _wrapped(value, place)
+        or _unusable("API key secret", value, place)
+        or _first(value, place, *_NO_SECRET)
     )
 
 
@@ -156,6 +157,35 @@ def check_emulated(*, sids: tuple[str, ...], emulator: str | None) -> Problem | 
     return None
 
 
+def _wrapped(value: str, place: str) -> Problem | None:
+    """Return the fault of a secret that is still inside something, or still to be fetched."""
+    return _first(
+        value,
+        place,
+        (
+            "ST205",
+            shapes.is_json_document,
+            "The API key secret is a JSON document.",
+            "A secret store was told to give the whole document. Take the field with the secret "
+            "out of it, and put that alone there.",
+        ),
+        (
+            "ST205",
+            shapes.is_reference,
+            "The API key secret is a reference, not a secret.",
+            "It looks like a reference of a secret manager that was not resolved. Start the "
+            "program through that manager's own command, or put the secret itself there.",
+        ),
+        (
+            "ST205",
+            shapes.is_encoded_secret,
+            "The API key secret is encoded in base64.",
+            "Decode it first: base64 is how Kubernetes shows the data of a Secret, and not what "
+            "the program should get.",
+        ),
+    )
+
+
 def _unusable(field: str, value: str, place: str) -> Problem | None:
     """Return the fault that any field may have: blank, quoted, encrypted, a placeholder."""
     return _first(
@@ -192,9 +222,7 @@ def _unusable(field: str, value: str, place: str) -> Problem | None:
     )
 
 
-def _first(
-    value: str, place: str, *checks: tuple[str, Callable[[str], bool], str, str]
-) -> Problem | None:
+def _first(value: str, place: str, *checks: _Check) -> Problem | None:
     for code, breaks, summary, fix in checks:
         if breaks(value):
             detail = f"{place} ({describe(value)})" if value else place

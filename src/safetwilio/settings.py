@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from safetwilio.backends.locate import names_backend
 from safetwilio.credentials import ApiKey, KeyType, mask, refuse_pickle
-from safetwilio.errors import ConfigurationError, UsageError, configuration_error
+from safetwilio.errors import UsageError, configuration_error
 from safetwilio.problems import Problem, faults
 from safetwilio.resolution import Resolved, resolve
 
@@ -75,14 +75,15 @@ class TwilioSettings(BaseSettings):
         ``api_key``, ``api_secret``, …) win over every backend and are checked alike; other values
         go to the fields of a subclass. ``_env_file`` names the ``.env`` file to look in.
         """
+        account = None if _account is None else require_account_name(_account)
         arguments = _take_arguments(values)
-        backend = _backend or self._env_file_chain(values, _account)
-        resolved = _resolved(_account, backend, arguments)
+        backend = _backend or self._env_file_chain(values, account)
+        resolved = resolve(account, backend, arguments)
         problems = resolved.problems
         if not faults(problems):
             problems = (*problems, *self._initialise(values, resolved))
         if faults(problems):
-            failure = configuration_error(problems, resolved.broken)
+            failure = configuration_error(problems, resolved.broken, account=account)
             # What tracebacks with locals may show of this frame holds nothing to hide.
             del _backend, backend, values, arguments, resolved
             raise failure
@@ -189,10 +190,11 @@ class TwilioSettings(BaseSettings):
 
 def require_account_name(name: str) -> str:
     """Return *name* in lower case, or raise :class:`UsageError` (ST906) if it cannot be one."""
-    if not _ACCOUNT_NAME.fullmatch(name):
+    if not _ACCOUNT_NAME.fullmatch(name) or name.lower() == "default":
         raise UsageError(
             "An account name is a letter followed by up to 39 letters, digits or underscores, "
-            'such as get_client("marketing"); it becomes a part of TWILIO_MARKETING_API_KEY.',
+            'such as get_client("marketing"); it becomes a part of TWILIO_MARKETING_API_KEY. '
+            '"default" is no name: that account is get_client().',
             code="ST906",
         )
     return name.lower()
@@ -211,15 +213,6 @@ def _take_arguments(values: dict[str, Any]) -> dict[str, Value]:
         taken[field] = seal(text, f"the argument {argument}", secret=field == "secret")
     values.pop("emulator", None)  # only the process environment may name one
     return taken
-
-
-def _resolved(account: str | None, backend: str | None, arguments: dict[str, Value]) -> Resolved:
-    """Return what was resolved; an error becomes its problems, so no frame of it is kept."""
-    try:
-        return resolve(account, backend, arguments)
-    except ConfigurationError as error:
-        problems = error.problems
-    return Resolved(fields={}, source="", version=None, problems=problems)
 
 
 def _missing(name: str, variable: str) -> Problem:

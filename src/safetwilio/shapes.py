@@ -8,6 +8,7 @@ never promised, so a secret of another length is accepted from 20 to 64 characte
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from itertools import pairwise
 
 SID_LENGTH = 34
@@ -35,6 +36,10 @@ _PLACEHOLDER_PARTS = (
 _PLACEHOLDER_WORDS = frozenset(
     {"dummy", "fixme", "none", "null", "test", "todo", "undefined"}
     | {"secret", "password", "token", "key"}
+)
+_REFERENCES = (
+    *("op://", "vault:", "ref+", "secretref:", "arn:aws:", "aws-sm:", "awssm:", "gcp-sm:"),
+    *("gcpsm:", "sm://", "projects/", "akv:", "@microsoft.keyvault(", "doppler:", "bws:"),
 )
 _MINIMUM_DISTINCT = 6
 _LONGEST_PERIOD = 10
@@ -91,6 +96,27 @@ def is_placeholder(value: str) -> bool:
         or _is_periodic(body.lower())
         or _counts(body.lower())
     )
+
+
+def is_json_document(value: str) -> bool:
+    """Return whether *value* is, or begins as, a JSON object or array; ``{{ x }}`` is none."""
+    return value[:1] in {"{", "["} and (len(value) == 1 or '"' in value) and value[:2] != "{{"
+
+
+def is_reference(value: str) -> bool:
+    """Return whether *value* says where a secret manager has the secret."""
+    return value.lower().startswith(_REFERENCES)
+
+
+def is_encoded_secret(value: str) -> bool:
+    """Return whether *value* is an API key secret in base64."""
+    if not value.endswith("="):  # without it, it may be a long secret
+        return False
+    try:
+        decoded = a2b_base64(value, strict_mode=True).strip()
+    except ValueError:
+        return False
+    return decoded.isalnum() and len(decoded) in SECRET_LENGTHS
 
 
 def public_prefix(value: str) -> str | None:

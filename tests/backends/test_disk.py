@@ -204,3 +204,35 @@ def test_is_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BackendDenied) as refused:
         disk.is_directory(tmp_path, PLACE)
     assert refused.value.code == "ST303"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("mode", "same_owner", "kept"),
+    [(0o755, True, True), (0o755, False, True), (0o775, True, False), (0o777, False, False),
+     (0o1777, False, False), (0o1777, True, True), (0o1770, False, False)],
+)  # fmt: skip
+def test_owner_is_kept_where_nobody_else_can_have_put_the_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: int,
+    same_owner: bool,  # noqa: FBT001
+    kept: bool,  # noqa: FBT001
+) -> None:
+    """A foreign file laid out beforehand must not make root hand the secret to its owner."""
+    path = write(tmp_path / "shared" / "s", "old")
+    path.parent.chmod(mode)
+    given: list[tuple[int, int]] = []
+    real = Path.lstat
+
+    def foreign(self: Path) -> os.stat_result:
+        status = real(self)
+        if self.name != "s" or same_owner:
+            return status
+        return os.stat_result((*status[:4], status.st_uid + 1, *status[5:]))
+
+    monkeypatch.setattr(Path, "lstat", foreign)
+    monkeypatch.setattr(os, "chown", lambda _, user, group: given.append((user, group)))
+    disk.write_private(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert bool(given) is kept

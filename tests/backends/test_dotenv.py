@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from dotenv import dotenv_values
 
 from safetwilio.backends.dotenv import DotenvBackend
 from safetwilio.backends.interface import Absent, Found, Record
@@ -205,3 +206,78 @@ def test_utf16(key: Key) -> None:
     with pytest.raises(BackendError) as refused:
         load()
     assert refused.value.code == "ST308"
+
+
+def test_switches_have_no_effect_in_a_file(key: Key) -> None:
+    write(Path(".env"), f"SAFETWILIO_ENV=production\n{key.dotenv()}")
+    answer = DotenvBackend(parse("dotenv", place="test")[0]).load(None)
+    assert isinstance(answer, Found)
+    (warning,) = answer.record.problems
+
+    assert (warning.code, warning.found_in) == ("ST223", (".env, line 1, SAFETWILIO_ENV",))
+
+
+BOMB = "A0=xxxxxxxxxxxxxxxx\n" + "".join(f"A{n + 1}={f'${{A{n}}}' * 9}\n" for n in range(9))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("before", ["", "\n\n"])
+def test_value_that_grows_without_end_is_refused(key: Key, before: str) -> None:
+    text = before + BOMB + key._replace(secret="${A9}").dotenv()
+    write(Path(".env"), text)
+    assert len(text) < 700
+    with pytest.raises(BackendError) as refused:
+        load()
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.severity) == ("ST304", "fault")
+    assert problem.found_in == (f".env, line {before.count(chr(10)) + 5}",)
+
+
+@pytest.mark.timeout(60)
+def test_what_others_grow_to_does_not_matter(key: Key) -> None:
+    text = BOMB + f"BASE={key.secret}\n" + key._replace(secret="${BASE}").dotenv()
+
+    assert revealed(record(text)) == key
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TWILIO_API_SECRET=" + "${" * 100_000 + "\n",
+        "A=" + "x" * 5_000 + "\n" + "".join(f"A=${{A}}{n}\n" for n in range(10_000))
+        + "TWILIO_API_SECRET=${A}\n",
+    ],
+    ids=["one-value", "all-together"],
+)  # fmt: skip
+def test_what_is_filled_in_is_bounded(text: str) -> None:
+    write(Path(".env"), text)
+    with pytest.raises(BackendError, match="ST304"):
+        load()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TWILIO_API_SECRET=${SET}",
+        "SET=file\nTWILIO_API_SECRET=a${SET}b${SET}",
+        "SET=one\nTWILIO_API_SECRET=${SET}\nSET=two",
+        "SET=one\nSET=${SET}two\nTWILIO_API_SECRET=${SET}",
+        "SET\nTWILIO_API_SECRET=x${SET:-default}",
+        "TWILIO_API_SECRET=${UNSET:-default}${UNSET}${UNSET:-}",
+        "TWILIO_API_SECRET=${SET:-default}",
+        "A=${B}\nB=1\nTWILIO_API_SECRET=x${A}",
+        "TWILIO_API_SECRET=1\nTWILIO_API_SECRET=${TWILIO_API_SECRET}2",
+        "TWILIO_API_SECRET=${UNCLOSED $SET {SET}",
+        "A=${SET}\nB='${A}'\nTWILIO_API_SECRET=\"${B} ${C:-${A}}\"",
+        "TWILIO_API_SECRET=${}x${:-y}",
+    ],
+)
+def test_filled_in_as_python_dotenv_does(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SET", "environment")
+    monkeypatch.delenv("UNSET", raising=False)
+    write(Path(".env"), text)
+    answer = load()
+    assert isinstance(answer, Found)
+
+    assert answer.record.fields["secret"].reveal() == dotenv_values(".env")["TWILIO_API_SECRET"]

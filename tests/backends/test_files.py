@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,3 +169,75 @@ def test_pair_is_never_mixed_of_two_versions(
     assert (key, version) in [(old, "..v1"), (new, "..v2")]
     if after <= 3:
         assert (key, version) == (new, "..v2")
+
+
+@kubernetes
+@pytest.mark.parametrize("name", ["current", "..data", "current/below"])
+def test_pair_is_whole_while_links_are_swapped(tmp_path: Path, name: str) -> None:
+    """The directory given, one above it or ``..data`` is turned over 2,000 times meanwhile."""
+    keys = [new_key(), new_key()]
+    for number, key in enumerate(keys):
+        put(tmp_path / f"v{number}" / ("below" if "/" in name else ""), key)
+    link = tmp_path / name.partition("/")[0]
+    link.symlink_to("v0")
+    done = threading.Event()
+
+    def swap() -> None:
+        for turn in range(2000):
+            fresh = tmp_path / "fresh"
+            fresh.symlink_to(f"v{turn % 2}")
+            fresh.replace(link)
+        done.set()
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    location = tmp_path if name == "..data" else tmp_path / name
+    seen = []
+    while not done.is_set():
+        seen.append(loaded(location))
+    thread.join()
+    seen.append(loaded(location))
+    assert [key for key, _ in seen if key not in keys] == []
+    versions = [None, None] if "/" in name else ["v0", "v1"]
+    assert {version for _, version in seen} <= set(versions)
+    assert seen[-1] == (keys[1], versions[1])
+
+
+@kubernetes
+@pytest.mark.parametrize("which", ["..data", "itself"])
+def test_links_in_a_circle_cannot_be_read(tmp_path: Path, which: str) -> None:
+    (tmp_path / which).symlink_to(which)
+    with pytest.raises(BackendError) as refused:
+        backend(tmp_path if which == "..data" else tmp_path / which).load(None)
+    assert [p.code for p in refused.value.problems] == ["ST303"]
+
+
+def test_two_cases_that_contradict_each_other(tmp_path: Path, key: Key) -> None:
+    put(tmp_path, key)
+    write(tmp_path / "TWILIO_API_SECRET", new_key().secret)
+    if len(list(tmp_path.iterdir())) == 3:
+        pytest.skip("upper and lower case are one here")
+    answer = backend(tmp_path).load(None)
+    assert isinstance(answer, Found)
+    (problem,) = answer.record.problems
+    assert (problem.code, problem.severity) == ("ST211", "fault")
+    assert problem.found_in == (
+        f"the file {tmp_path}/TWILIO_API_SECRET",
+        f"the file {tmp_path}/twilio_api_secret",
+    )
+
+
+@pytest.mark.parametrize("blank", [True, False])
+def test_two_cases_that_do_not_contradict_each_other(
+    tmp_path: Path,
+    key: Key,
+    blank: bool,  # noqa: FBT001
+) -> None:
+    put(tmp_path, key)
+    write(tmp_path / "TWILIO_API_SECRET", "" if blank else key.secret)
+    if len(list(tmp_path.iterdir())) == 3:
+        pytest.skip("upper and lower case are one here")
+    answer = backend(tmp_path).load(None)
+    assert isinstance(answer, Found)
+    assert answer.record.problems == ()
+    assert answer.record.fields["secret"].reveal() == key.secret

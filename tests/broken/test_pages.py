@@ -11,6 +11,9 @@ from configurations import CONFIGURATIONS
 
 from support import leaks
 
+# The first test of a run starts one process for each configuration.
+pytestmark = pytest.mark.timeout(900)
+
 if TYPE_CHECKING:
     from situations import Configuration
 

@@ -183,9 +183,9 @@ def test_test_credentials_are_told_apart(here: Here) -> None:
     ("sid", "token", "codes"),
     [
         ("{sid}", "123", ["ST220"]),
-        ("{sid}", "your_auth_token_here", ["ST220"]),
-        ("{sid}", "0" * 32, ["ST220"]),
-        ("{sid}", "AbCdEfGhIjKlMnOpQrStUvWxYz012345", ["ST220"]),
+        ("{sid}", "your_auth_token_here", ["ST208"]),
+        ("{sid}", "0" * 32, ["ST208"]),
+        ("{sid}", "AbCdEfGhIjKlMnOpQrStUvWxYz012345", ["ST208"]),
         ("ACxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "{token}", ["ST208"]),
         ("SK5afe000029cc7e899914dff31d81883e", "{token}", ["ST202"]),
         ("AC123", "123", ["ST201", "ST220"]),

@@ -19,7 +19,7 @@ from safetwilio import redaction
 from safetwilio.cli import doctor as doctor_command
 from safetwilio.cli import init as init_command
 from safetwilio.cli.main import main
-from support import key_secret
+from support import auth_token, key_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,50 @@ def test_wrong_usage_is_2_and_leads_to_the_help(
     said = capsys.readouterr()
     assert said.out == ""
     assert re.search(r"^Try: safetwilio.* --help$", said.err, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "--token={}", "--token= {}", "-uAC" + "0a" * 16 + ":{}", "{},", "-u{}", "'{}'"]
+)
+def test_a_token_anywhere_in_a_word_is_refused(
+    form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = auth_token()
+    assert main(["init", form.format(token)]) == 2
+    said = capsys.readouterr()
+    assert "not taken from the command line" in said.err
+    assert token not in said.out + said.err
+
+
+@pytest.mark.parametrize("word", ["AC" + "0a" * 16, "AC" + "0a" * 16 + "b", "0a" * 20])
+def test_a_sid_is_not_taken_for_a_token(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["init", word])
+    assert "an unexpected argument" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["{}"], "invalid choice"),
+        (["init", "{}"], "an unexpected argument"),
+        (["init", "--secret={}"], "unknown option --secret"),
+        (["init", "--secret", "{}"], "unknown option --secret"),
+        (["init", "-u{}"], "an unexpected argument"),
+        (["init", "--json={}"], "--json: takes no value"),
+        (["init", "--{}"], "an unexpected argument"),
+    ],
+)
+def test_what_was_written_is_not_said_again(
+    words: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = key_secret()
+    with pytest.raises(SystemExit) as ended:
+        main([word.format(secret) for word in words])
+    said = capsys.readouterr()
+    assert ended.value.code == 2
+    assert expected in said.err
+    assert secret not in said.out + said.err
 
 
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

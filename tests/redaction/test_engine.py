@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import collections
 import json
 import os
 import re
 import secrets
 import shlex
 import string
+import time
 import urllib.parse
 import uuid
+from typing import NamedTuple
 
 import pytest
 
@@ -211,3 +214,45 @@ def test_values_in_containers(token: str) -> None:
     assert token in str(dirty)  # the caller's own is not changed
     clean = {"a": [1, ("b", {"c"})], "d": object(), "e": None}
     assert redact_value(clean) is clean
+
+
+def test_a_text_made_to_be_slow_is_not() -> None:
+    """Every "AC" in it begins what looks like a SID, for A and C are hex digits."""
+    began = time.process_time()
+    assert MASK.fullmatch(redact("AC" * 500_000))
+    assert time.process_time() - began < 3  # a tenth of a second on a quiet machine; once 8
+
+
+def test_a_mask_that_is_not_shown_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = sid("AC")
+    redaction.register(account, "account")
+    monkeypatch.setattr(engine, "fingerprint", None)
+    assert MASK.fullmatch(redact(account))
+
+
+class Pair(NamedTuple):
+    """A tuple of its own type."""
+
+    name: str
+    value: object
+
+
+def test_values_in_containers_of_other_types(token: str) -> None:
+    shown = redact(token)
+    assert redact_value(collections.OrderedDict(a=token)) == {"a": shown}
+    assert redact_value(Pair("a", [token])) == ("a", [shown])
+    assert redact_value(collections.UserString(token)) == token  # any other object is left alone
+    assert redact_value(bytearray(token.encode())) == bytearray(shown.encode())
+    clean = [collections.OrderedDict(a=Pair("a", bytearray(b"b"))), 1, None]
+    assert redact_value(clean) is clean
+
+
+def test_what_is_nested_too_deep_is_not_let_through(token: str) -> None:
+    value: object = token
+    for _ in range(6):
+        value = [value]
+    assert redact_value(value) == [[[[[[redact(token)]]]]]]
+    assert redact_value([value]) == [[[[[[FAILED]]]]]]
+    endless: list[object] = []
+    endless.append(endless)
+    assert FAILED in str(redact_value(endless))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
+import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -175,3 +178,33 @@ assert not hasattr(sentry_sdk.envelope.Envelope.serialize_into, "__wrapped__")
 
 def test_installing_and_importing_sentry_from_many_threads() -> None:
     subprocess.run([sys.executable, "-c", THREADS], check=True, timeout=120)
+
+
+FORK = """
+import os, sys, threading
+from safetwilio import redaction
+held, done = threading.Event(), threading.Event()
+def hold():
+    with redaction._lock:
+        held.set()
+        done.wait()
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+if not child:
+    os._exit(redaction.install(strict=True)[0].state != "active")
+status = os.waitpid(child, 0)[1]
+done.set()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_child_forked_while_another_thread_installs_can_install() -> None:
+    # In a group of its own, so that a child that hangs ends with it.
+    with subprocess.Popen([sys.executable, "-c", FORK], start_new_session=True) as process:
+        try:
+            assert process.wait(30) == 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import string
 
 from hypothesis import assume, given, settings
@@ -79,3 +80,17 @@ def test_a_text_without_a_long_run_is_the_same_object(values: list[str], text: s
 def test_any_bytes_can_be_searched(data: bytes, values: list[str]) -> None:
     masked = matcher(values).redact(data)
     assert all(v.encode() not in masked for v in values)
+
+
+@settings(deadline=None)
+@given(parts=st.lists(st.sampled_from(["AC", "SK", "A", "0" * 29, "f" * 32, "C0", "x", "-"])))
+def test_all_that_sids_cover_is_masked_and_nothing_else(parts: list[str]) -> None:
+    text = "".join(parts)
+    covered = [False] * len(text)
+    for found in re.finditer("(?=(?:AC|SK)[0-9a-f-AC]{32})", text):
+        if "-" not in text[found.start() : found.start() + 34]:
+            covered[found.start() : found.start() + 34] = [True] * 34
+    left = "".join("|" if hidden else c for c, hidden in zip(text, covered, strict=True))
+    masked = matcher([]).redact(text.encode()).decode()
+    masks = re.compile(r"(\[TWILIO:(account|key):[A-Z2-7]{8}\])+")
+    assert masks.sub("|", masked) == re.sub(r"\|+", "|", left)

@@ -218,3 +218,68 @@ def test_the_self_test_needs_the_patch() -> None:
     assert not sentry.check()
     redaction.install(strict=True)
     assert sentry.check()
+
+
+HALF = """
+import os, sys
+from safetwilio import redaction
+redaction.install(strict=True)
+class Once:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            sys.meta_path.remove(self)
+            raise ImportError(name)
+sys.meta_path.insert(0, Once())
+try:
+    import sentry_sdk
+except ImportError:
+    assert "sentry_sdk" not in sys.modules
+else:
+    raise AssertionError
+assert [h.state for h in redaction.install()] == ["active", "waiting"]
+import sentry_sdk
+assert [h.state for h in redaction.health()] == ["active", "active"], redaction.health()
+assert [h.state for h in redaction.install(strict=True)] == ["active", "active"]
+from sentry_sdk.envelope import Envelope, Item
+secret = "AC" + os.urandom(16).hex()
+written = Envelope(items=[Item(secret.encode(), type="attachment")]).serialize()
+assert secret.encode() not in written and b"[TWILIO:account:" in written
+"""
+
+
+@pytest.mark.parametrize("broken", ["integrations", "transport", "api", "client"])
+def test_an_import_that_fails_half_way_and_then_succeeds(broken: str) -> None:
+    name = f"sentry_sdk.{broken}"
+    subprocess.run([sys.executable, "-c", HALF, name], check=True, timeout=60)
+
+
+RACE = """
+import sys, threading, time
+from safetwilio import redaction
+middle, errors = threading.Event(), []
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            sys.meta_path.remove(self)
+            middle.set()
+            time.sleep(0.5)
+sys.meta_path.insert(0, Slow())
+def application():
+    try:
+        import sentry_sdk
+        sentry_sdk.init
+    except BaseException as error:
+        errors.append(error)
+thread = threading.Thread(target=application, daemon=True)
+thread.start()
+assert middle.wait(30)
+assert [h.state for h in redaction.install(strict=True)] == ["active", "active"]
+thread.join(30)
+assert not thread.is_alive() and not errors, errors
+"""
+
+
+@pytest.mark.parametrize("slow", ["scope", "client", "envelope", "consts", "utils"])
+def test_installing_while_another_thread_imports(slow: str) -> None:
+    name = f"sentry_sdk.{slow}"
+    subprocess.run([sys.executable, "-c", RACE, name], check=True, timeout=60)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 import io
 import logging
 import logging.handlers
 import queue
 import secrets
 import sys
+import threading
+import urllib.parse
 from typing import TYPE_CHECKING
 
 import pytest
@@ -368,3 +371,48 @@ def test_the_self_test_shows_nothing_to_anybody(
     redaction.uninstall()
     assert not stdlib_logging.check()
     assert sys.stderr is not None
+
+
+def test_arguments_that_the_message_does_not_show(
+    logger: logging.Logger, raw: Raw, token: str
+) -> None:
+    """What a ``SocketHandler`` or ``HTTPHandler`` sends is the record, not the text."""
+    logger.info("a %.4s %s", token, 1)
+    logger.info("b %(a)s", collections.OrderedDict(a=1, hidden=token))
+    deep: list[object] = [token]
+    for _ in range(9):
+        deep = [deep]
+    logger.info("c", extra={"deep": deep, "bytes": bytearray(token.encode()), f"k{token}": 1})
+    assert raw.records[0].msg == "a %.4s %s"
+    assert is_masked(raw.text(), token)
+    assert is_masked(str([vars(record) for record in raw.records]), token)
+
+
+def test_the_names_in_a_record(logger: logging.Logger, raw: Raw, token: str) -> None:
+    thread = threading.Thread(target=logger.info, args=("a",), name=f"thread-{token}")
+    thread.start()
+    thread.join()
+    record = logger.makeRecord(token, logging.INFO, "f", 1, "b", (), None)
+    record.processName = f"process-{token}"
+    logger.handle(record)
+    assert is_masked(str(raw.records[0].threadName), token)
+    assert is_masked(record.name, token)
+    assert is_masked(record.processName, token)
+
+
+@pytest.mark.parametrize("send", ["http", "socket"])
+def test_handlers_that_send_the_record(logger: logging.Logger, token: str, send: str) -> None:
+    sent: list[str] = []
+
+    class Http(logging.handlers.HTTPHandler):
+        def emit(self, record: logging.LogRecord) -> None:
+            sent.append(urllib.parse.urlencode(self.mapLogRecord(record)))
+
+    class Socket(logging.handlers.SocketHandler):
+        def emit(self, record: logging.LogRecord) -> None:
+            sent.append(self.makePickle(record).decode("latin-1"))
+
+    logger.addHandler(Http("localhost", "/") if send == "http" else Socket("localhost", 1))
+    logger.info("a %.4s", token, extra={"more": {"a": bytearray(token.encode())}})
+    assert sent
+    assert token not in sent[0]

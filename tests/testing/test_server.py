@@ -19,6 +19,7 @@ from asking import RECIPIENT, SENDER, basic, pair_of, paths, token_of
 from safetwilio.shapes import EMULATOR_MARK
 from safetwilio.testing import Emulator, EmulatorServer
 from safetwilio.testing import __getattr__ as lazily
+from safetwilio.testing.server import main as serve
 from safetwilio.testing.server import write_credentials
 
 if TYPE_CHECKING:
@@ -220,3 +221,11 @@ def test_two_answers_on_one_connection(server: EmulatorServer) -> None:
     connection.close()
     assert statuses == [(204, True), (404, True)]
     assert pair_of(emulator.main_key)[0] in path
+
+
+def test_what_cannot_be_served_or_written_is_one_line(
+    server: EmulatorServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["--port", str(server.port)], ["--credentials", str(tmp_path / "no" / "x")]):
+        assert serve(words) == 1
+        assert capsys.readouterr().err.count("\n") == 1

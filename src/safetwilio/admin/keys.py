@@ -13,6 +13,7 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 
 from safetwilio.clients.errors import TransportError
 from safetwilio.errors import AccountOperationError
+from safetwilio.policy import EMULATOR_VARIABLE, emulator_url, name_emulator
 from safetwilio.redaction.engine import redact
 from safetwilio.redaction.registry import register
 from safetwilio.shapes import KEY_PREFIX, is_key_secret, is_sid
@@ -27,6 +28,7 @@ _AUTHENTICATE = 20003
 _TEST_CREDENTIALS = 20008
 _NOT_FOUND = 404
 _SERVER_ERROR = 500
+_NO_OBJECT = (ValueError, AttributeError, TypeError)  # what Twilio's library makes of such JSON
 
 
 class NewKey(NamedTuple):
@@ -48,8 +50,8 @@ class KeySummary(NamedTuple):
 def create_key(client: TwilioClient, name: str) -> NewKey:
     """Return a new Standard key called *name* (at most 64 characters) on *client*'s account.
 
-    Raises :class:`AccountOperationError` (ST610 refused, ST611 test credentials, ST612 anything
-    else, ST613 when no answer came and the key may exist).
+    Raises :class:`AccountOperationError` (ST601 not reached, ST610 refused, ST611 test
+    credentials, ST612 anything else, ST613 when no answer came and the key may exist).
     """
     failure: AccountOperationError
     try:
@@ -65,7 +67,7 @@ def create_key(client: TwilioClient, name: str) -> NewKey:
     except TwilioException as error:
         broken = getattr(error, "status", 0) >= _SERVER_ERROR
         failure = _lost(name) if broken else _refused("make an API key", error)
-    except ValueError:  # no JSON; the error would show the answer, with the new secret
+    except _NO_OBJECT:  # the error would show the answer, with the new secret
         failure = _lost(name)
     raise failure
 
@@ -73,7 +75,7 @@ def create_key(client: TwilioClient, name: str) -> NewKey:
 def list_keys(client: TwilioClient) -> tuple[KeySummary, ...]:
     """Return the keys of *client*'s account.
 
-    Raises :class:`AccountOperationError` (ST610, ST611, ST612).
+    Raises :class:`AccountOperationError` (ST601, ST610, ST611, ST612).
     """
     failure: AccountOperationError
     try:
@@ -83,13 +85,18 @@ def list_keys(client: TwilioClient) -> tuple[KeySummary, ...]:
         )
     except TwilioException as error:
         failure = _refused("list the API keys", error)
+    except _NO_OBJECT:
+        failure = AccountOperationError(
+            "Could not list the API keys: the answer is not Twilio's. Is there a proxy?",
+            code="ST612",
+        )
     raise failure
 
 
 def delete_key(client: TwilioClient, sid: str) -> None:
     """Delete the key *sid*; one that is gone already is fine.
 
-    Raises :class:`AccountOperationError` (ST610, ST611, ST612).
+    Raises :class:`AccountOperationError` (ST601, ST610, ST611, ST612).
     """
     failure: AccountOperationError
     try:
@@ -106,7 +113,7 @@ def delete_key(client: TwilioClient, sid: str) -> None:
 def _refused(what: str, error: TwilioException) -> AccountOperationError:
     code = error.code if isinstance(error, TwilioRestException) else _code_of_page(error)
     if isinstance(error, TransportError):
-        return AccountOperationError(f"Could not {what}: {error.args[0]}", code="ST612")
+        return _unreached(what, error)
     if code == _AUTHENTICATE:
         return AccountOperationError(
             f"Twilio refused to {what}: the Account SID and Auth Token do not fit together, the "
@@ -137,8 +144,17 @@ def _code_of_page(error: TwilioException) -> object:
 
 def _unanswered(error: TransportError, name: str) -> AccountOperationError:
     if not error.sent:
-        return AccountOperationError(f"Could not make an API key: {error.args[0]}", code="ST612")
+        return _unreached("make an API key", error)
     return _lost(name)
+
+
+def _unreached(what: str, error: TransportError) -> AccountOperationError:
+    message = f"Could not {what}: {name_emulator(str(error.args[0]))}"
+    if emulator_url() is not None:
+        message += (
+            f" The emulator is in use: start it, or unset {EMULATOR_VARIABLE} to reach Twilio."
+        )
+    return AccountOperationError(message, code="ST612" if error.sent else "ST601")
 
 
 def _lost(name: str) -> AccountOperationError:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from safetwilio.backends.interface import Absent, Found
+from safetwilio.backends.documents import PAIR
+from safetwilio.backends.interface import Absent, Found, WritableBackend
 from safetwilio.backends.locate import open_backend
+from safetwilio.problems import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +23,11 @@ def load(references: Sequence[Reference], account: str | None) -> Found | Absent
     Raises what a broken backend raises (:class:`safetwilio.errors.BackendError`, ST3xx).
     """
     passed: list[Absent] = []
-    for reference in references:
+    for position, reference in enumerate(references, start=1):
         answer = open_backend(reference).load(account)
         if isinstance(answer, Found):
-            return Found(_with_sightings(answer.record, passed))
+            record = _with_sightings(answer.record, passed)
+            return Found(record._replace(unasked=_unasked(record, references[position:])))
         passed.append(answer)
     return Absent(
         attempts=tuple(attempt for absent in passed for attempt in absent.attempts),
@@ -32,6 +35,18 @@ def load(references: Sequence[Reference], account: str | None) -> Found | Absent
         problems=tuple(problem for absent in passed for problem in absent.problems),
         account_sid=next((a.account_sid for a in passed if a.account_sid), None),
     )
+
+
+def can_be_written(references: Sequence[Reference]) -> bool:
+    """Return whether ``safetwilio init`` can keep a key in one of *references*."""
+    return any(isinstance(open_backend(reference), WritableBackend) for reference in references)
+
+
+def _unasked(record: Record, later: Sequence[Reference]) -> tuple[Attempt, ...]:
+    if all(name in record.fields for name in PAIR):
+        return ()
+    why = f"not asked: {record.source} holds half a key"
+    return tuple(Attempt(r.scheme, str(r).partition(":")[2], why) for r in later)
 
 
 def _with_sightings(record: Record, passed: Sequence[Absent]) -> Record:

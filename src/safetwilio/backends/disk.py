@@ -112,8 +112,9 @@ def write_private(path: Path, data: bytes) -> None:
     """Replace *path* by *data* in one step, mode 0600; after a crash it is the old or the new.
 
     A symbolic link is followed, so that the file it names is replaced and the link stays. The
-    owner stays, too: an administrator's command must not lock the program out. What a killed
-    process may leave is a file ``NAME.safetwilio-…`` beside it, of mode 0600; a later call
+    owner stays, too: an administrator's command must not lock the program out; but not in a
+    directory that others may write to, where the file may be anybody's. What a killed process
+    may leave is a file ``NAME.safetwilio-…`` beside it, of mode 0600; a later call
     removes it.
     """
     target = Path(os.path.realpath(path))
@@ -163,10 +164,14 @@ def _remove_abandoned(directory: Path, prefix: str) -> None:
 
 
 def _keep_owner(target: Path, name: str) -> None:
+    """Give the new file *name* the owner of *target*, unless others may have put that there."""
     if os.name == "posix":
         with contextlib.suppress(OSError):  # there is none yet, or only root may give files away
-            status = target.stat()
-            os.chown(name, status.st_uid, status.st_gid)
+            status, directory = target.lstat(), target.parent.stat()
+            shared = directory.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+            sticky = directory.st_mode & stat.S_ISVTX
+            if not shared or (sticky and directory.st_uid == status.st_uid):
+                os.chown(name, status.st_uid, status.st_gid)
 
 
 def _sync_directory(directory: Path) -> None:

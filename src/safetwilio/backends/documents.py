@@ -48,7 +48,7 @@ FIELDS = (
 )
 # AWS's managed schema TwilioMainApiKey has names of its own for the pair.
 _MAIN_KEY_NAME = "adminKeySid"
-_PAIR = ("key_sid", "secret")
+PAIR = ("key_sid", "secret")
 _MAY_BE_BLANK = frozenset({"auth_token", "region", "edge", "key_type", "validation_url"})
 _BY_NAME = {field.name: field for field in FIELDS}
 
@@ -112,7 +112,7 @@ class Document:
             raise combined(self._broken)
         token = fields.pop("auth_token", None)
         places = (token.place,) if token else ()
-        if not any(name in fields for name in _PAIR):
+        if not any(name in fields for name in PAIR):
             alone = fields.get("account_sid")
             return Absent(self._attempts(account), places, tuple(self._problems), alone)
         if _MAIN_KEY_NAME in self._texts:
@@ -124,7 +124,7 @@ class Document:
         return self._field(_BY_NAME[name], account)
 
     def _attempts(self, account: str | None) -> tuple[Attempt, ...]:
-        return tuple(Attempt(self.place, variable(name, account), self._missing) for name in _PAIR)
+        return tuple(Attempt(self.place, variable(name, account), self._missing) for name in PAIR)
 
     def _field(self, field: Field, account: str | None) -> Value | None:
         found = list(self._candidates(field, account))

@@ -1,6 +1,7 @@
 """``dotenv:.env``: that file only, no search in parent directories.
 
-Parsing and ``${…}`` expansion are python-dotenv's, which pydantic-settings brings along.
+Parsing is python-dotenv's, which pydantic-settings brings along, and ``${…}`` means what it means
+there; but it is filled in only where our names need it, and only up to a length.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dotenv import dotenv_values
 from dotenv.parser import parse_stream
+from dotenv.variables import Variable, parse_variables
 
 from safetwilio.backends.disk import read_text, write_private
 from safetwilio.backends.documents import Document, is_secret, spellings, variable, variables
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = ".env"
 _VERSION_DIGITS = 12
+_LONGEST_VALUE = 64 * 1024
+_LONGEST_TOGETHER = 16 * _LONGEST_VALUE
+_SWITCHES = "SAFETWILIO_"
 
 
 class DotenvBackend:
@@ -54,23 +58,21 @@ class DotenvBackend:
         bindings = list(parse_stream(StringIO(text)))
         document = Document(
             str(self._reference),
-            self._texts(text, bindings, account),
+            self._texts(bindings, account),
             place=str(self._path),
             version=hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS],
-            problems=warnings,
+            problems=(*warnings, *self._switches(bindings)),
         )
         found = document.answer(account)
         broken = [_first_line(binding) for binding in bindings if binding.error]
         return _with_syntax_errors(found, str(self._path), broken) if broken else found
 
-    def _texts(
-        self, text: str, bindings: Sequence[Binding], account: str | None
-    ) -> dict[str, Value]:
+    def _texts(self, bindings: Sequence[Binding], account: str | None) -> dict[str, Value]:
         wanted = variables(account)
         mine = [b for b in bindings if b.key in wanted and b.value is not None]
         expanded: Mapping[str, str | None] = {}
         if any("${" in (b.value or "") for b in mine):
-            expanded = dotenv_values(stream=StringIO(text))
+            expanded = self._expanded(bindings, {b.key for b in mine if b.key is not None})
         return {
             b.key: seal(
                 expanded.get(b.key, b.value) or "",
@@ -80,6 +82,51 @@ class DotenvBackend:
             for b in mine
             if b.key is not None and b.value is not None
         }
+
+    def _expanded(self, bindings: Sequence[Binding], wanted: set[str]) -> Mapping[str, str | None]:
+        """Return the values of *wanted* with each ``${…}`` filled in, as ``dotenv_values`` would.
+
+        An earlier line of the file goes before the environment. A few lines that name each other
+        can stand for gigabytes: lengths are added up before a text is made.
+        """
+        values: dict[str, str | None] = {}
+        known: dict[str, str | None] = dict(os.environ)
+        together = 0
+        for binding in _needed(bindings, wanted):
+            value = binding.value
+            if value is not None and "${" in value:
+                if len(value) > _LONGEST_VALUE:
+                    raise BackendError([self._too_long(binding)])
+                parts = [atom.resolve(known) for atom in parse_variables(value)]
+                length = sum(map(len, parts))
+                together += length
+                if length > _LONGEST_VALUE or together > _LONGEST_TOGETHER:
+                    raise BackendError([self._too_long(binding)])
+                value = "".join(parts)
+            values[binding.key or ""] = known[binding.key or ""] = value
+        return values
+
+    def _too_long(self, binding: Binding) -> Problem:
+        return Problem(
+            code="ST304",
+            summary="The .env file has a value that is too long with its ${...} filled in.",
+            found_in=(f"{self._path}, line {_first_line(binding)}",),
+            fix="Write the value there without ${...}; at most "
+            f"{_LONGEST_VALUE // 1024} KiB are filled in.",
+        )
+
+    def _switches(self, bindings: Sequence[Binding]) -> Iterator[Problem]:
+        """Yield a warning for switches of ours, which have no effect in a file."""
+        found = [b for b in bindings if (b.key or "").startswith(_SWITCHES)]
+        if found:
+            yield Problem(
+                code="ST223",
+                summary="A SAFETWILIO_ name in the .env has no effect.",
+                found_in=tuple(f"{self._path}, line {_first_line(b)}, {b.key}" for b in found),
+                fix="It is read from the process environment only: set it there, and remove the "
+                "line.",
+                severity="warning",
+            )
 
     def require_writable(self) -> None:
         """Raise :class:`safetwilio.errors.BackendDenied` (ST307) if the file cannot be replaced."""
@@ -117,6 +164,21 @@ class DotenvBackend:
             found_in=(f"{self._path} ({reason})",),
             fix="Make the directory writable for this user, or name another file.",
         )
+
+
+def _needed(bindings: Sequence[Binding], wanted: set[str]) -> list[Binding]:
+    """Return those of *bindings*, in their order, that the last values of *wanted* come from."""
+    names = set(wanted)
+    needed: list[Binding] = []
+    for binding in reversed(bindings):
+        if binding.key in names:
+            needed.append(binding)
+            names.discard(binding.key)
+            value = binding.value or ""
+            if "${" in value and len(value) <= _LONGEST_VALUE:
+                atoms = parse_variables(value)
+                names.update(atom.name for atom in atoms if isinstance(atom, Variable))
+    return needed[::-1]
 
 
 def _with_fields(text: str, fields: Mapping[str, SecretStr], account: str | None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # Kubernetes swaps this link in one step when a secret changes; resolving it once gives one version.
 _KUBERNETES_LINK = "..data"
+_TRIES = 100
 
 
 class FilesBackend:
@@ -44,7 +46,9 @@ class FilesBackend:
             return Absent((Attempt("files", self._reference.location, "no such directory"),))
         directory, version = self._one_version()
         document = self._read(directory, version, account)
-        while (newer := self._one_version()) != (directory, version):  # swapped meanwhile
+        for _ in range(_TRIES):  # each answer is of one version, but the old may be removed
+            if (newer := self._one_version()) == (directory, version):
+                break
             directory, version = newer
             document = self._read(directory, version, account)
         return document.answer(account)
@@ -61,10 +65,15 @@ class FilesBackend:
                 except ConfigurationError as error:
                     broken.append(error.with_traceback(None))
                     break
-                if answer is not None:
-                    texts[name] = seal(answer[0], place, secret=is_secret(name))
+                if answer is None:
+                    continue
+                value = seal(answer[0], place, secret=is_secret(name))
+                first = texts.get(name)
+                if first is None or (value.reveal() and not first.reveal()):
+                    texts[name] = value
                     problems += answer[1]
-                    break
+                elif value.reveal() and value.reveal() != first.reveal():
+                    problems += (*answer[1], _contradiction(name, first, value))
         return Document(
             str(self._reference),
             texts,
@@ -76,8 +85,18 @@ class FilesBackend:
         )
 
     def _one_version(self) -> tuple[Path, str | None]:
+        """Return the directory without a link in its path, and its name if it is behind one."""
         link = self._directory / _KUBERNETES_LINK
-        if link.is_symlink():
-            resolved = link.resolve()
-            return resolved, resolved.name
-        return self._directory, None
+        behind = link if link.is_symlink() else self._directory
+        directory = Path(os.path.realpath(behind))
+        is_directory(directory, f"the directory {behind}")  # raises ST303 if links go in a circle
+        return directory, directory.name if behind.is_symlink() else None
+
+
+def _contradiction(name: str, one: Value, other: Value) -> Problem:
+    return Problem(
+        code="ST211",
+        summary=f"{name} is set twice, to different values.",
+        found_in=(one.place, other.place),
+        fix="Remove one of the two; nobody can tell which one is meant.",
+    )

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 from pydantic import SecretStr
 
 from safetwilio import shapes
-from safetwilio.redaction.registry import register
+from safetwilio.redaction.registry import SHORTEST, register
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from safetwilio.problems import Attempt, Problem
+
+
+_LONGEST = 512  # characters; what is longer is a wrong file, not a secret
 
 
 class Value(NamedTuple):
@@ -35,7 +38,8 @@ class Record(NamedTuple):
 
     *fields* maps ``account_sid``, ``key_sid``, ``secret``, ``region``, ``edge``, ``key_type`` and
     ``validation_url`` to the values found; *source* is the reference as shown to people;
-    *problems* are contradictions and warnings met while reading.
+    *problems* are contradictions and warnings met while reading; *unasked* are the later places
+    of the chain that half a pair kept from being asked.
     """
 
     source: str
@@ -43,6 +47,7 @@ class Record(NamedTuple):
     version: str | None = None
     problems: tuple[Problem, ...] = ()
     token_places: tuple[str, ...] = ()
+    unasked: tuple[Attempt, ...] = ()
 
 
 class Found(NamedTuple):
@@ -93,11 +98,21 @@ class WritableBackend(Protocol):
 
 
 def seal(text: str, place: str, *, secret: bool) -> Value:
-    """Return *text* sealed; a *secret* is known to redaction from this moment on."""
+    """Return *text* sealed; a *secret* is known to redaction from this moment on.
+
+    So is what only looks like one: a value in quotes, with something glued to it, or in the place
+    of a SID is refused later, and that is when it is most likely to be logged.
+    """
     bare = _bare(text)
-    if secret and (shapes.is_key_secret(bare) or shapes.is_auth_token(bare)):
+    if SHORTEST <= len(bare) <= _LONGEST and _may_be_secret(bare, secret=secret):
         register(bare, "token" if shapes.is_auth_token(bare) else "secret")
     return Value(SecretStr(text), place)
+
+
+def _may_be_secret(bare: str, *, secret: bool) -> bool:
+    if shapes.public_prefix(bare) is not None or shapes.is_placeholder(bare):
+        return False  # SIDs are hidden without being known
+    return secret or shapes.is_key_secret(bare)
 
 
 def _bare(text: str) -> str:

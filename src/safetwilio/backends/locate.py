@@ -89,6 +89,22 @@ def passed_over(account: str | None, environment: Mapping[str, str]) -> tuple[At
     return (Attempt("dotenv", ".env", why),)
 
 
+def odd_switch(environment: Mapping[str, str]) -> tuple[Problem, ...]:
+    """Return a warning if ``SAFETWILIO_ENV`` has a value that means nothing."""
+    if not environment.get(ENVIRONMENT_VARIABLE, "").strip() or _is_production(environment):
+        return ()
+    return (
+        Problem(
+            code="ST221",
+            summary=f"{ENVIRONMENT_VARIABLE} has a value that means nothing.",
+            found_in=(f"env {ENVIRONMENT_VARIABLE}",),
+            fix='The only value is "production": then no .env is read unless '
+            f"{BACKEND_VARIABLE} names it. Anything else counts as unset.",
+            severity="warning",
+        ),
+    )
+
+
 def _is_production(environment: Mapping[str, str]) -> bool:
     return environment.get(ENVIRONMENT_VARIABLE, "").strip().lower() == "production"
 

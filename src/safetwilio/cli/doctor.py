@@ -69,7 +69,9 @@ def _describe(report: Report) -> None:
         say(f"key        {report.key}{kind}{', accepted by Twilio' if report.verified else ''}")
         say(f"account    {report.account}")
         say(f"source     {report.source}{version}")
+    if report.emulator:
+        say(f"emulator   {report.emulator}")
     for name, state, detail in report.sinks:
         say(f"redaction  {name}: {state} ({detail})")
     say("")
-    say(render(report.problems))
+    say(render(report.problems, check=""))

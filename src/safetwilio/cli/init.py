@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from safetwilio.cli.output import say, say_problems, say_wrapped, show_json
 from safetwilio.errors import BackendDenied, BackendError, ConfigurationError, UsageError
-from safetwilio.problems import Problem
+from safetwilio.problems import Problem, faults
 
 if TYPE_CHECKING:
     from safetwilio.backends.interface import WritableBackend
@@ -131,8 +131,8 @@ def run(arguments: argparse.Namespace) -> int:
     problems = _seen_by_the_program(done, account) if target.looked_in else ()
     if arguments.json:
         show_json(_as_dict(done, changed, problems))
-    _report(done, target, problems, ignored="gitignore" in changed)
-    return _PARTIAL if any(problem.severity == "fault" for problem in problems) else 0
+    _report(done, target, problems, account=account, ignored="gitignore" in changed)
+    return _PARTIAL if faults(problems) else 0
 
 
 def _target(text: str | None, account: str | None) -> _Target:
@@ -329,8 +329,15 @@ def _as_dict(
 
 
 def _report(
-    done: Provisioned, target: _Target, problems: tuple[Problem, ...], *, ignored: bool
+    done: Provisioned,
+    target: _Target,
+    problems: tuple[Problem, ...],
+    *,
+    account: str | None,
+    ignored: bool,
 ) -> None:
+    from safetwilio.backends.locate import backend_variable
+
     say("")
     say(f"The API key works: {done.key}, kind {done.kind or 'unknown'}")
     say(f"  called   {done.name}")
@@ -341,11 +348,19 @@ def _report(
         for key in done.leftovers:
             say(f"  {key.name}")
     if problems:
-        say("\nThe program would see more than the new key:\n")
+        verdict = "not start with it yet" if faults(problems) else "see more than the new key"
+        say(f"\nThe program would {verdict}:\n")
         say_problems(problems)
     elif target.looked_in:
-        say('Next: python -c "from safetwilio import client; print(client)"')
+        say(f'Next: python -c "{_program(account)}"')
     else:
         say(
-            f"The program looks there if its environment says SAFETWILIO_BACKEND={target.reference}"
+            "The program looks there if its environment says "
+            f"{backend_variable(account)}={target.reference}"
         )
+
+
+def _program(account: str | None) -> str:
+    if account is None:
+        return "from safetwilio import client; print(client)"
+    return f"from safetwilio import get_client; print(get_client('{account}'))"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -12,13 +13,22 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from safetwilio import __version__
 from safetwilio.cli.output import say, say_problems, say_wrapped
 from safetwilio.errors import ConfigurationError, SafeTwilioError, UsageError
-from safetwilio.shapes import is_auth_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FAILED, USAGE = 1, 2
 _INTERRUPTED = 130
+# After two capitals they are a SID's, and with more such digits they are something else.
+_TOKEN = re.compile(r"(?<![A-Z]{2})(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+_OPTION = re.compile(r"--?[a-z][a-z-]{0,18}")
+# What argparse says with a value in it, and what is said without.
+_WITHOUT_VALUES = (
+    (re.compile(r"invalid choice: .*(\(choose from )", re.DOTALL), r"invalid choice \1"),
+    (re.compile(r"ignored explicit argument .*", re.DOTALL), "takes no value"),
+    (re.compile(r"(invalid \w+ value|ambiguous option): .*", re.DOTALL), r"\1"),
+)
+_UNRECOGNIZED = "unrecognized arguments: "
 
 _DESCRIPTION = """\
 The safe way to hold Twilio credentials: API keys instead of the master Auth Token, and a report
@@ -62,7 +72,7 @@ class _Parser(argparse.ArgumentParser):
         super().exit(status, message)
 
     def error(self, message: str) -> NoReturn:
-        say(f"{self.prog}: {message}\nTry: {self.prog} --help")
+        say(f"{self.prog}: {_without_values(message)}\nTry: {self.prog} --help")
         self.exit(USAGE)
 
 
@@ -107,7 +117,7 @@ def _explain(error: SafeTwilioError) -> int:
 
 def _require_no_token(words: Sequence[str]) -> None:
     for word in words:
-        if is_auth_token(word) or is_auth_token(word.partition("=")[2]):
+        if _TOKEN.search(word):
             raise UsageError(
                 "The Auth Token is not taken from the command line: other users of this machine "
                 "can read it there, and your shell has written it to its history. Let safetwilio "
@@ -115,6 +125,18 @@ def _require_no_token(words: Sequence[str]) -> None:
                 "rotate it in the Console.",
                 code="ST908",
             )
+
+
+def _without_values(message: str) -> str:
+    """Return argparse's *message* without the words of the command line: one may be a secret."""
+    _, found, words = message.partition(_UNRECOGNIZED)
+    if found:
+        names = [word.partition("=")[0] for word in words.split()]
+        options = dict.fromkeys(name for name in names if _OPTION.fullmatch(name))
+        return f"unknown option {', '.join(options)}" if options else "an unexpected argument"
+    for pattern, replacement in _WITHOUT_VALUES:
+        message = pattern.sub(replacement, message)
+    return message
 
 
 def _close_stdout() -> None:

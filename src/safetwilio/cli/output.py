@@ -7,7 +7,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from safetwilio.problems import render_one
+from safetwilio.problems import faults_first, render_one
 from safetwilio.redaction.engine import redact
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def say_wrapped(text: str) -> None:
 
 def say_problems(problems: Sequence[Problem]) -> None:
     """Tell people *problems*, of which there is at least one, and where to read on."""
-    say("\n\n".join([*map(render_one, problems), f"Docs: {problems[0].url}"]))
+    ordered = faults_first(problems)
+    say("\n\n".join([*map(render_one, ordered), f"Docs: {ordered[0].url}"]))
 
 
 def show_json(document: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from requests.auth import AuthBase
 
 from safetwilio.credentials import Hidden
-from safetwilio.policy import require_destination
+from safetwilio.policy import require_destination, require_one_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from requests import PreparedRequest
 
     from safetwilio.credentials import ApiKey, AuthToken
+    from safetwilio.policy import BrokenGlass
 
 
 _PAIR = 2
@@ -37,19 +38,28 @@ class LastMomentAuth(AuthBase):
     *credential* is asked for at every request, so a replaced key is used from the next one on.
     """
 
-    __slots__ = ("_credential", "_emulator")
+    __slots__ = ("_credential", "_emulator", "_glass")
 
     def __init__(
-        self, credential: Callable[[], ApiKey | AuthToken], *, emulator: str | None
+        self,
+        credential: Callable[[], ApiKey | AuthToken],
+        *,
+        emulator: str | None,
+        glass: BrokenGlass | None = None,
     ) -> None:
-        """Use what *credential* returns; with *emulator* (a base URL) only there."""
+        """Use what *credential* returns, while *glass* is open; with *emulator* only there."""
         self._credential = credential
         self._emulator = emulator
+        self._glass = glass
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Attach the header, or raise :class:`RefusedBeforeSending` (ST801)."""
+        """Attach the header, or raise :class:`RefusedBeforeSending` (ST801, ST805)."""
+        if self._glass is not None:
+            self._glass.require_open()
         require_destination(request.url, self._emulator)
-        request.headers["Authorization"] = self._credential().authorization()
+        credential = self._credential()
+        require_one_world((credential.username, credential.account_sid), self._emulator)
+        request.headers["Authorization"] = credential.authorization()
         return request
 
     def __eq__(self, other: object) -> bool:

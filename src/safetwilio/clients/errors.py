@@ -109,7 +109,7 @@ def without_secrets(error: BaseException, url: str, handled: BaseException | Non
     *handled* is what the caller was handling when it sent the request, which has no part in this.
     """
     if isinstance(error, requests.RequestException) and not isinstance(error, requests.HTTPError):
-        return _translated(error, list(_causes(error, handled)), url)
+        return _translated(error, list(causes(error, handled)), url)
     return without_frames(error, handled)
 
 
@@ -118,7 +118,7 @@ def without_frames(error: BaseException, handled: BaseException | None) -> BaseE
 
     The chain ends before *handled*, which the caller was handling already.
     """
-    for link in _causes(error, handled):
+    for link in causes(error, handled):
         link.__traceback__ = None
         if isinstance(link, requests.RequestException):
             for request in (link.request, getattr(link.response, "request", None)):
@@ -131,9 +131,27 @@ def _translated(
     error: requests.RequestException, chain: list[BaseException], url: str
 ) -> TransportError:
     kind = next((ours for theirs, ours in _CLASSES if isinstance(error, theirs)), TransportError)
+    return _in_words(kind, chain, url, sent=not _was_not_sent(chain))
+
+
+def translated_as(
+    kind: type[TransportError],
+    error: BaseException,
+    handled: BaseException | None,
+    url: str,
+    *,
+    sent: bool,
+) -> TransportError:
+    """Return a *kind* for *error* of another HTTP library; *sent*: Twilio may have the request."""
+    return _in_words(kind, list(causes(error, handled)), url, sent=sent)
+
+
+def _in_words(
+    kind: type[TransportError], chain: list[BaseException], url: str, *, sent: bool
+) -> TransportError:
     host = _host(url)
     reason = _reason(chain)
-    if _was_not_sent(chain):
+    if not sent:
         return kind(
             f"{host} could not be reached ({reason}). Nothing was sent; it is safe to try again.",
             code=_NOT_SENT,
@@ -160,7 +178,7 @@ def _was_not_sent(chain: list[BaseException]) -> bool:
     return (never_connected or bool(passed & _BEFORE_SENDING)) and _AFTER_AN_ANSWER not in passed
 
 
-def _causes(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
     """Yield *error* and all it wraps: causes, contexts, and what urllib3 keeps as reason.
 
     Not so *handled*, nor what only that leads to.
@@ -188,7 +206,7 @@ def _reason(chain: list[BaseException]) -> str:
         if isinstance(link, OSError) and link.errno:
             return os.strerror(link.errno).lower()
     for link in chain:
-        if isinstance(link, (requests.Timeout, urllib3_errors.TimeoutError)):
+        if isinstance(link, (requests.Timeout, urllib3_errors.TimeoutError, TimeoutError)):
             return "no answer in time"
         if isinstance(link, urllib3_errors.ProxyError):
             return "the proxy refused"

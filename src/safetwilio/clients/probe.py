@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safetwilio.clients.errors import TransportError
 from safetwilio.credentials import mask
 from safetwilio.errors import BackendUnavailable, InvalidCredentials
+from safetwilio.policy import EMULATOR_VARIABLE, emulator_url, name_emulator
 from safetwilio.problems import Problem
 
 if TYPE_CHECKING:
@@ -104,6 +105,14 @@ def _test_credentials(key: ApiKey) -> Problem:
 
 
 def _no_proof(reason: str) -> Problem:
+    emulator = emulator_url()
+    if emulator is not None:
+        return Problem(
+            code="ST321",
+            summary="The emulator gave no answer that proves the API key.",
+            found_in=(f"env {EMULATOR_VARIABLE} is {emulator}", name_emulator(reason)),
+            fix=f"Start it, or unset {EMULATOR_VARIABLE} to reach Twilio.",
+        )
     return Problem(
         code="ST321",
         summary="Twilio gave no answer that proves the API key.",

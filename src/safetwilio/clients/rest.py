@@ -21,7 +21,7 @@ from safetwilio.errors import (
     MissingCredentials,
     RefusedBeforeSending,
 )
-from safetwilio.policy import broken_glass, emulator_url
+from safetwilio.policy import broken_glass, emulator_url, require_twilio_host
 from safetwilio.problems import Problem
 from safetwilio.redaction.registry import register
 
@@ -162,7 +162,9 @@ class TwilioClient(Client):
         if credential is not None:
             self.password: Any = Hidden(lambda: credential().reveal())
         self.auth: Any = (
-            None if credential is None else LastMomentAuth(credential, emulator=emulator)
+            None
+            if credential is None
+            else LastMomentAuth(credential, emulator=emulator, glass=self._glass)
         )
 
     def get_auth(self, auth: Any) -> Any:
@@ -193,21 +195,59 @@ class TwilioClient(Client):
         if _is_twilios(self.http_client):
             if credential is self._credential:
                 return self.auth
-            return LastMomentAuth(credential, emulator=self._emulator)
+            return LastMomentAuth(credential, emulator=self._emulator, glass=broken_glass())
         current = credential()
         return (current.username, current.reveal())
 
     def request(self, method: str, uri: str, *args: Any, **kwargs: Any) -> Response:
         """Make a request as Twilio's client does; a refusal is explained in plain words."""
+        self._prepare_for(uri, kwargs)
         answer = super().request(method, uri, *args, **kwargs)
-        if answer.status_code in _REFUSED and self._credential is not None:
-            other = kwargs.get("auth") or any(args[_AUTH_ARGUMENT : _AUTH_ARGUMENT + 1])
-            if other or not isinstance(self.auth, LastMomentAuth):
-                return answer  # it was not this key that was refused
-            from safetwilio.clients.explain import explained
+        return self._in_plain_words(answer, uri, args, kwargs)
 
-            return explained(answer, self._credential(), uri, self.region)
-        return answer
+    async def request_async(self, method: str, uri: str, *args: Any, **kwargs: Any) -> Response:
+        """Make a request under asyncio; the HTTP client need not be an asynchronous one.
+
+        Beside our own :class:`Transport` an asynchronous one with the same options is made when it
+        is first needed, so that one client serves both kinds of code.
+        """
+        self._prepare_for(uri, kwargs)
+        asking = self
+        if type(self.http_client) is Transport:
+            asking = copy.copy(self)
+            asking.http_client = self.http_client.for_asyncio()
+        answer = await Client.request_async(asking, method, uri, *args, **kwargs)
+        return self._in_plain_words(answer, uri, args, kwargs)
+
+    def _prepare_for(self, uri: str, kwargs: dict[str, Any]) -> None:
+        """Seal a pair given for this request; keep the plain pair from a host that is not Twilio's.
+
+        Our own transport looks at each address itself, another HTTP client would not.
+        """
+        if kwargs.get("auth") is not None and _is_twilios(self.http_client):
+            kwargs["auth"] = self.get_auth(kwargs.pop("auth"))
+        elif not _is_twilios(self.http_client):
+            require_twilio_host(uri)
+
+    def _in_plain_words(
+        self, answer: Response, uri: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Response:
+        if answer.status_code not in _REFUSED or self._credential is None:
+            return answer
+        other = kwargs.get("auth") or any(args[_AUTH_ARGUMENT : _AUTH_ARGUMENT + 1])
+        if other or not isinstance(self.auth, LastMomentAuth):
+            return answer  # it was not this key that was refused
+        from safetwilio.clients.explain import explained
+
+        return explained(answer, self._credential(), uri, self.region)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; the next request makes new ones.
+
+        A loop that ends in the usual way (``asyncio.run``, an ASGI server) closes them itself.
+        """
+        if isinstance(self.http_client, Transport):
+            await self.http_client.for_asyncio().close()
 
     def __copy__(self) -> TwilioClient:
         """Return a client with the same parts, as Twilio's client does."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from requests import Response as RequestsResponse
     from urllib3.response import BaseHTTPResponse
 
+    from safetwilio.clients.async_transport import AsyncTransport
+
 DEFAULT_TIMEOUT = 30.0
 """Seconds to wait for an answer; the connection itself gets at most CONNECT_TIMEOUT of them."""
 CONNECT_TIMEOUT = 5.0
@@ -69,7 +71,7 @@ class SafeRetry(Retry):
         """Return the seconds that the server asks to wait, at most ten; nonsense counts as none."""
         try:
             seconds = super().get_retry_after(response)
-        except InvalidHeader:
+        except (InvalidHeader, ValueError, OverflowError):  # the latter for dates out of range
             return None
         return None if seconds is None else min(seconds, _LONGEST_RETRY_AFTER)
 
@@ -79,11 +81,28 @@ class SafeRetry(Retry):
         return seconds and seconds + random.random() * _JITTER  # noqa: S311 - no secret
 
 
+def pause_before_retry(attempt: int, retry_after: str | None) -> float:
+    """Return the seconds to wait after *attempt* (0 is the first): as asked for, else by back-off.
+
+    For a transport that does not go through urllib3; *retry_after* is the header, if there is one.
+    """
+    from urllib3 import HTTPResponse
+
+    policy = SafeRetry.of(attempt)
+    headers = {"Retry-After": retry_after} if retry_after else None
+    asked = policy.get_retry_after(HTTPResponse(headers=headers))
+    if asked is not None:
+        return asked
+    return (policy.backoff_factor * 2**attempt + random.random() * _JITTER) if attempt else 0.0  # noqa: S311
+
+
 class Transport(TwilioHttpClient):
     """Twilio's HTTP client with the same options; *timeout* is in seconds, never infinite.
 
     *max_retries* counts retries of requests that Twilio did not process (default 2).
     """
+
+    _for_asyncio: AsyncTransport
 
     def __init__(  # noqa: PLR0913, PLR0917 - Twilio's own signature, plus the emulator
         self,
@@ -121,6 +140,24 @@ class Transport(TwilioHttpClient):
         )
         adopted.session = http_client.session
         return adopted
+
+    def for_asyncio(self) -> AsyncTransport:
+        """Return the asynchronous transport with this one's options, made when first asked for."""
+        if "_for_asyncio" not in vars(self):
+            from safetwilio.clients.async_transport import AsyncTransport
+
+            made = AsyncTransport(
+                timeout=self.timeout,
+                proxy=self.proxy,
+                max_retries=self._retries,
+                emulator=self.emulator,
+            )
+            made.session = self.session  # with the CA bundle, proxies and headers set on it
+            if self.logger is not _logger:
+                made.logger = self.logger
+            # Of two threads that come at once the first wins; the other's has no connection yet.
+            vars(self).setdefault("_for_asyncio", made)
+        return self._for_asyncio
 
     def request(  # noqa: PLR0913, PLR0917 - Twilio's own signature
         self,
@@ -198,6 +235,10 @@ class Transport(TwilioHttpClient):
             from safetwilio.clients.errors import without_secrets
 
             return without_secrets(error, call["url"], handled)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy has: not the connections of event loops."""
+        return {name: value for name, value in vars(self).items() if name != "_for_asyncio"}
 
     def _prepared(
         self, session: Session, call: dict[str, Any]

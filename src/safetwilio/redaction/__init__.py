@@ -151,4 +151,13 @@ def _complaint(bad: SinkHealth) -> str:
     return f"Redaction of {bad.name} does not work ({bad.detail}); {hides}."
 
 
+def _after_fork() -> None:
+    """Take a new lock in a child: the old one may be held by a thread that is gone."""
+    global _lock  # noqa: PLW0603 - as above
+    _lock = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 _sentry_import = OnImport(sentry.MODULE, lambda: _install("sentry", sentry))

@@ -11,7 +11,7 @@ a value with other characters is searched for as it is.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from safetwilio.redaction import forms
 from safetwilio.redaction.fingerprints import fingerprint
@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Kind = Literal["account", "key", "secret", "token"]
-Span = tuple[int, int, bytes]
+Shown = bytes | tuple[Kind, bytes]
+"""A mask, or the SID whose mask is made only when it is shown."""
+Span = tuple[int, int, Shown]
 
 FAILED = "[TWILIO:redaction-failed]"
 """What stands for a whole text that could not be searched."""
 
 _SHAPE = bytes(ord("a" if chr(c).isalnum() and c < 128 else " ") for c in range(256))  # noqa: PLR2004
 _SID_LENGTH = 34
-_SIDS: tuple[tuple[str, Kind], ...] = (("AC", "account"), ("SK", "key"))
-_HEX = re.compile(rb"[0-9a-fA-F]{32}")
+_SIDS: tuple[tuple[str, Kind, re.Pattern[bytes]], ...] = (
+    ("AC", "account", re.compile(rb"AC(?=[0-9a-fA-F]{32})")),
+    ("SK", "key", re.compile(rb"SK(?=[0-9a-fA-F]{32})")),
+)
 
 
 def mask(kind: Kind, label: str) -> bytes:
@@ -80,12 +84,15 @@ class Matcher:
             if len(text) > len(suspects):
                 break
             if text in suspects:
-                yield from _occurrences(data, form, shown)
-        for prefix, kind in _SIDS:
+                for begin, end in _united(_occurrences(data, form), len(form)):
+                    yield begin, end, shown
+        for prefix, kind, sid in _SIDS:
             if prefix in suspects:
-                yield from _sids(data, prefix.encode(), kind)
+                for begin, end in _united((m.start() for m in sid.finditer(data)), _SID_LENGTH):
+                    yield begin, end, (kind, data[begin : begin + _SID_LENGTH])
         for form, shown in self._literals:
-            yield from _occurrences(data, form, shown)
+            for begin, end in _united(_occurrences(data, form), len(form)):
+                yield begin, end, shown
 
     def _suspects(self, data: bytes, shape: bytes, start: int) -> Iterator[bytes]:
         """Yield the runs that may hold a form; one as long as the shortest must be that form."""
@@ -98,20 +105,34 @@ class Matcher:
             start = -1 if end < 0 else shape.find(self._needle, end)
 
 
-def _occurrences(data: bytes, form: bytes, shown: bytes) -> Iterator[Span]:
+def _occurrences(data: bytes, form: bytes) -> Iterator[int]:
     at = data.find(form)
     while at >= 0:
-        yield at, at + len(form), shown
+        yield at
         at = data.find(form, at + 1)
 
 
-def _sids(data: bytes, prefix: bytes, kind: Kind) -> Iterator[Span]:
-    at = data.find(prefix)
-    while at >= 0:
-        if _HEX.match(data, at + len(prefix)):
-            sid = data[at : at + _SID_LENGTH]
-            yield at, at + _SID_LENGTH, mask(kind, fingerprint(sid.decode("ascii")))
-        at = data.find(prefix, at + 1)
+def _united(starts: Iterable[int], length: int) -> Iterator[tuple[int, int]]:
+    """Yield the stretches covered by what begins at *starts*: one for all that overlap.
+
+    So there are never more than fit side by side, however often a text repeats itself.
+    """
+    begin = end = -1
+    for start in starts:
+        if start >= end:
+            if end >= 0:
+                yield begin, end
+            begin = start
+        end = start + length
+    if end >= 0:
+        yield begin, end
+
+
+def _written(shown: Shown) -> bytes:
+    if isinstance(shown, bytes):
+        return shown
+    kind, sid = shown
+    return mask(kind, fingerprint(sid.decode("ascii")))
 
 
 def _splice(data: bytes, spans: list[Span]) -> bytes:
@@ -123,18 +144,19 @@ def _splice(data: bytes, spans: list[Span]) -> bytes:
     longest = end - start
     for next_start, next_end, next_shown in spans[1:]:
         if next_start >= end:
-            parts += (data[done:start], shown)
+            parts += (data[done:start], _written(shown))
             done, start, end, shown = end, next_start, next_end, next_shown
             longest = end - start
             continue
         if next_end - next_start > longest:
             longest, shown = next_end - next_start, next_shown
         end = max(end, next_end)
-    parts += (data[done:start], shown, data[end:])
+    parts += (data[done:start], _written(shown), data[end:])
     return b"".join(parts)
 
 
 _current = Matcher()
+_CONTAINERS: tuple[type, ...] = (dict, list, tuple, set, frozenset)
 
 
 def publish(matcher: Matcher) -> None:
@@ -168,20 +190,29 @@ def redact_bytes(data: bytes) -> bytes:
 def redact_value(value: object, depth: int = 6) -> object:
     """Return *value* with the strings in it redacted, down to *depth* nested containers.
 
-    Strings, bytes and the built-in dict, list, tuple and sets are looked into; any other object
-    is left alone (its ``repr`` may be expensive). What holds no secret comes back as it is.
+    Strings, bytes and dict, list, tuple and sets are looked into, also those of derived types,
+    which become the built-in ones when something in them is masked. What is nested deeper is
+    replaced by ``[TWILIO:redaction-failed]``. Any other object is left alone (its ``repr`` may be
+    expensive). What holds no secret comes back as it is.
     """
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, bytes):
         return redact_bytes(value)
-    if not depth or type(value) not in {dict, list, tuple, set, frozenset}:
+    if isinstance(value, bytearray):
+        cleaned = redact_bytes(bytes(value))
+        return value if cleaned == value else bytearray(cleaned)
+    if not isinstance(value, _CONTAINERS) or not value:
         return value
+    return _redact_members(value, depth) if depth else FAILED
+
+
+def _redact_members(value: Any, depth: int) -> object:
     if isinstance(value, dict):
         pairs = [(redact_value(k, depth - 1), redact_value(v, depth - 1)) for k, v in value.items()]
         same = all(k is a and v is b for (k, v), (a, b) in zip(value.items(), pairs, strict=True))
         return value if same else dict(pairs)
-    members: list[object] = list(value)  # type: ignore[call-overload]
+    members = list(value)
     clean = [redact_value(member, depth - 1) for member in members]
     same = all(old is new for old, new in zip(members, clean, strict=True))
-    return value if same else cast("type[list[object]]", type(value))(clean)
+    return value if same else next(k for k in _CONTAINERS if isinstance(value, k))(clean)

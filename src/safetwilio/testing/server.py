@@ -250,15 +250,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m safetwilio.testing.server")
     parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
     parser.add_argument(
-        "--credentials", type=Path, metavar="PATH", help="write the seeded credentials there"
+        "--credentials",
+        type=Path,
+        metavar="PATH",
+        help="write the seeded credentials there; without it nobody learns the secrets",
     )
     chosen = parser.parse_args(arguments)
-    interrupted = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: interrupted.set())
-    with EmulatorServer(port=chosen.port) as server:
-        if chosen.credentials:
-            write_credentials(server, chosen.credentials)
+    with contextlib.ExitStack() as stack:
+        step = f"cannot serve port {chosen.port}"
+        try:
+            server = stack.enter_context(EmulatorServer(port=chosen.port))
+            step = f"cannot write {chosen.credentials}"
+            if chosen.credentials:
+                write_credentials(server, chosen.credentials)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            print(f"{parser.prog}: {step}: {reason}", file=sys.stderr)  # noqa: T201
+            return 1
+        interrupted = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: interrupted.set())
         emulator = server.emulator
         line = {
             "url": server.url,

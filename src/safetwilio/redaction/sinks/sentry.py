@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import sys
 import weakref
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from safetwilio.redaction.engine import redact_bytes, redact_value
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MODULE = "sentry_sdk"
+_PARTS = ("sentry_sdk.client", "sentry_sdk.envelope")
 _DEPTH = 32
 
 _patches: list[Patch] = []
@@ -29,29 +31,43 @@ _shadowed: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def available() -> bool:
-    """Return whether ``sentry_sdk`` is imported (waiting for a thread in the middle of it)."""
+    """Return whether ``sentry_sdk`` is imported (waiting for a thread in the middle of it).
+
+    While that thread is, none of the submodules may be imported here: each thread would hold one
+    that the other needs, and Python would hand the application a module half made.
+    """
     if MODULE not in sys.modules:
         return False
     try:
-        import sentry_sdk.client
-        import sentry_sdk.envelope  # noqa: F401
-    except ImportError:  # a stand-in, or blocked by None
+        import sentry_sdk  # noqa: F401 - takes its own lock alone
+
+        if _is_initialising(MODULE):  # by this very thread, or by one that waits for it
+            return all(name in sys.modules and not _is_initialising(name) for name in _PARTS)
+        if MODULE not in sys.modules:  # the other thread's import has failed
+            return False
+        for name in _PARTS:
+            import_module(name)
+    except Exception:  # noqa: BLE001 - a stand-in, blocked by None, or broken
         return False
     return True
 
 
+def _is_initialising(name: str) -> bool:
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
+
+
 def install() -> None:
     """Redact every envelope of this process."""
-    import sentry_sdk.client
-    import sentry_sdk.envelope
-
+    # As return values: after an import that failed half-way, a second one finds them loaded and
+    # does not make them attributes of the new package.
+    client, envelope = map(import_module, _PARTS)
     if not _patches:
-        envelope, client = sentry_sdk.envelope.Envelope, sentry_sdk.client
-        _patches.append(Patch(envelope, "serialize_into", _serialize_into))
+        _patches.append(Patch(envelope.Envelope, "serialize_into", _serialize_into))
         _patches.append(Patch(client, "make_transport", _make_transport))
     for patch in _patches:
         patch.apply()
-    _shadow(sentry_sdk.get_client().transport)
+    _shadow(import_module(MODULE).get_client().transport)
 
 
 def uninstall() -> None:

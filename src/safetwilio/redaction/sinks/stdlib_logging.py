@@ -16,6 +16,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from safetwilio.redaction.engine import FAILED, redact, redact_value
+from safetwilio.redaction.registry import SHORTEST
 from safetwilio.redaction.sinks._patch import Patch
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _ATTRIBUTES = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
 _RENDERED = _ATTRIBUTES | {"message", "asctime"}
+_NAMES = ("name", "threadName", "processName", "taskName")
 _TRACEBACK = logging.Formatter()
 
 
@@ -81,12 +83,16 @@ def check() -> bool:
 def clean(record: logging.LogRecord) -> None:
     """Mask every secret in *record*, in place; one that cannot be searched loses its content."""
     try:
+        attributes = vars(record)
+        for name in _NAMES:
+            value = attributes.get(name)
+            if value and len(value) >= SHORTEST:
+                attributes[name] = redact_value(value)
         _clean_message(record)
         _clean_traceback(record)
-        attributes = vars(record)
         if len(attributes) > len(_ATTRIBUTES):
             for name in attributes.keys() - _RENDERED:
-                attributes[name] = redact_value(attributes[name])
+                attributes[redact(name)] = redact_value(attributes.pop(name))
     except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
         record.msg, record.args = FAILED, ()
         record.exc_info = record.exc_text = record.stack_info = None
@@ -95,16 +101,16 @@ def clean(record: logging.LogRecord) -> None:
 
 
 def _clean_message(record: logging.LogRecord) -> None:
+    # Some handlers send the arguments themselves, which may hold more than the message shows.
+    args: Any = record.args if _is_plain(record.args) else redact_value(record.args)
     try:
         message = record.getMessage()
     except Exception:  # noqa: BLE001 - the handler will meet it again and report it
-        record.msg = redact_value(record.msg)
-        record.args = redact_value(record.args)  # type: ignore[assignment]
+        record.msg, record.args = redact_value(record.msg), args
         return
-    if redact(message) is message and _is_plain(record.args):
+    if redact(message) is message and args is record.args:
         return
-    record.msg = redact_value(record.msg)
-    record.args = redact_value(record.args)  # type: ignore[assignment]
+    record.msg, record.args = redact_value(record.msg), args
     message = record.getMessage()
     cleaned = redact(message)
     if cleaned is not message:  # an object's text, or a secret put together by the template
@@ -112,8 +118,14 @@ def _clean_message(record: logging.LogRecord) -> None:
 
 
 def _is_plain(args: object) -> bool:
-    """Return whether *args* show all they hold in the message (mappings may hold more)."""
-    return not args or type(args) is tuple
+    """Return whether *args* are only numbers and texts too short for a secret (the usual case)."""
+    if type(args) is not tuple:
+        return not args
+    for arg in args:
+        kind = type(arg)
+        if kind is not int and kind is not float and (kind is not str or len(arg) >= SHORTEST):
+            return False
+    return True
 
 
 def _clean_traceback(record: logging.LogRecord) -> None:
