@@ -182,13 +182,16 @@ def require_twilio_host(url: str) -> None:
     """Raise :class:`RefusedBeforeSending` (ST801) if *url* is not ``https://*.twilio.com``.
 
     For HTTP clients that are not ours and get the plain credentials; an address without a host is
-    theirs to complete.
+    theirs to complete. In a break-glass block, which says who answers for it, ``http`` will do.
     """
     try:
         host = urlsplit(url).hostname
     except ValueError:
         host = ""
-    if host is not None and not _is_twilio(url):
+    trusted = _is_twilio(url) or (
+        broken_glass() is not None and (host or "").endswith(".twilio.com")
+    )
+    if host is not None and not trusted:
         raise RefusedBeforeSending(
             f"A request to {_shown_host(url)} would carry the Twilio credentials, but that is not "
             "https://*.twilio.com; nothing was sent.",

@@ -48,7 +48,11 @@ def header_for(url: str) -> tuple[str | None, str]:
 def target_of(prepared: requests.PreparedRequest) -> dict[str, Any]:
     """Return where *prepared* would go: what connects parses the URL by rules of its own."""
     with contextlib.closing(HTTPAdapter()) as adapter:
-        return adapter.build_connection_pool_key_attributes(prepared, verify=True)[0]
+        if hasattr(adapter, "get_connection_with_tls_context"):
+            pool = adapter.get_connection_with_tls_context(prepared, verify=True)
+        else:  # requests before 2.32.2
+            pool = adapter.poolmanager.connection_from_url(prepared.url)
+        return {"scheme": pool.scheme, "host": pool.host, "port": pool.port}
 
 
 @pytest.mark.parametrize("url", REFUSED)

@@ -14,6 +14,7 @@ from twilio.base.exceptions import TwilioException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 from wires import (
+    CERTIFICATE,
     Wire,
     answer,
     close,
@@ -31,6 +32,7 @@ from support import account_sid, auth_token, key_sid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from wires import Behaviour
 
@@ -136,6 +138,30 @@ def test_host_name_that_does_not_resolve(direct: TwilioClient, spotter: Spotter)
     assert spotter.in_error(error) == []
     error = caught(lambda: direct.request("GET", f"https://{'x' * 64}.twilio.com/"))
     assert spotter.in_error(error) == []
+
+
+@pytest.mark.parametrize("bundle", [None, CERTIFICATE], ids=["untrusted", "another name"])
+def test_trouble_with_tls_without_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, bundle: Path | None
+) -> None:
+    if bundle:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    transport = Transport(max_retries=0)
+    with Wire(tls=True) as wire:
+        error = caught(lambda: transport.request("POST", wire.url))
+        assert wire.requests == []
+    assert isinstance(error, requests.exceptions.SSLError)
+    assert isinstance(error, TransportError)
+    assert not error.sent
+    assert "TLS: certificate verify failed" in str(error)
+
+
+def test_host_name_that_nobody_has() -> None:
+    transport = Transport(max_retries=0)
+    error = caught(lambda: transport.request("GET", "https://safetwilio.invalid/"))
+    assert str(error).startswith(
+        "[ST601] safetwilio.invalid could not be reached (the host name was not found)."
+    )
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")  # Python's, in a cut handshake
