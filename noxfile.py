@@ -39,6 +39,8 @@ ENVIRONMENTS = [
 ]
 # A test that hangs must not hang the run; pytest-timeout then shows where every thread stands.
 TIMEOUT = "--timeout=120"
+# Most tests wait for processes and sockets of theirs; a file's tests share what they start.
+PARALLEL = ("--numprocesses=2", "--dist=loadfile")
 # A developer's real credentials must not reach a test or a demo; where Twilio's OpenAPI documents
 # are is for the tests to know.
 CLEAN_ENV: dict[str, str | None] = {
@@ -76,7 +78,7 @@ def tests(session: nox.Session, dependencies: str) -> None:
     """Run the tests against the built wheel; arguments go to pytest and switch the gate off."""
     _install_wheel(session, *(_lower_bounds() if dependencies == "lowest" else ()))
     ignored = ("--ignore=tests/system", "--ignore=tests/typing")
-    arguments = ["pytest", TIMEOUT, *ignored, *session.posargs]
+    arguments = ["pytest", TIMEOUT, *PARALLEL, *ignored, *session.posargs]
     # The other environments leave out what is written for this one, so only it is measured.
     if session.posargs or session.python != OLDEST or dependencies != "newest":
         session.run("python", "-m", *arguments, env=CLEAN_ENV)

@@ -192,6 +192,7 @@ def test_emulator_and_live_credentials_never_mix(
         ("vault:secret/data/twilio#api_secret", "reference"),
         (base64.b64encode(key_secret().encode()).decode(), "base64"),
     ],
+    ids=["json", "brace", "op", "vault", "base64"],
 )
 def test_a_secret_that_is_still_inside_something(value: str, words: str) -> None:
     problem = rules.check_secret(value, PLACE)

@@ -49,6 +49,14 @@ def used(client: TwilioClient) -> TwilioClient:
     return client
 
 
+def found(client: TwilioClient, name: str) -> object:
+    """Return what *client* has under *name*, if that can be imported (twilio 9.4 has a mistake)."""
+    try:
+        return getattr(client, name)
+    except (AttributeError, TypeError):
+        return None
+
+
 WAYS: dict[str, Callable[[TwilioClient], object]] = {
     "vars": vars,
     "vars of the transport": lambda client: vars(client.http_client),
@@ -58,7 +66,7 @@ WAYS: dict[str, Callable[[TwilioClient], object]] = {
     "repr": repr,
     "str": str,
     "format": lambda client: f"{client} {client.password} {client.auth}",
-    "dir": lambda client: [repr(getattr(client, name, None)) for name in dir(client)],
+    "dir": lambda client: [repr(found(client, name)) for name in dir(client)],
     "pprint": lambda client: pprint.pformat(vars(client)),
     "json": lambda client: json.dumps(vars(client), default=repr),
     "last request": lambda client: vars(client.http_client._test_only_last_request),
