@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -124,7 +125,7 @@ class _Interrupter:
 
     def counts(self, filename: str) -> bool:
         if "twilio" in filename:
-            return "tests" not in filename
+            return "tests" not in Path(filename).parts  # an environment may be called tests-3-11
         if "urllib3" in filename or "requests" in filename or "http" in filename:
             self.below += 1
             return self.below % 97 == 0

@@ -241,6 +241,7 @@ def test_refused_constructor_shows_neither_pair_nor_environment(
     assert isinstance(error, (MasterTokenInUse, MissingCredentials))
     error.__traceback__ = error.__traceback__.tb_next.tb_next  # the frames of this test hold them
     assert error.__traceback__.tb_frame.f_code.co_qualname == "TwilioClient.__init__"
+    assert repr(error.__traceback__.tb_frame.f_locals["self"])  # reports show it
     assert Spotter(token, hidden, secret).in_error(error) == []
 
 

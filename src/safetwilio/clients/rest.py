@@ -249,6 +249,10 @@ class TwilioClient(Client):
         if isinstance(self.http_client, Transport):
             await self.http_client.for_asyncio().close()
 
+    def __repr__(self) -> str:
+        """Return what Twilio's client does; also of one that was refused while it was made."""
+        return f"<Twilio {vars(self).get('account_sid')}>"
+
     def __copy__(self) -> TwilioClient:
         """Return a client with the same parts, as Twilio's client does."""
         made = self.__class__.__new__(self.__class__)
