@@ -25,6 +25,7 @@ class ClientProxy:
     __slots__ = ("_ClientProxy__account", "__weakref__")
 
     def __init__(self, account: str | None) -> None:
+        """Stand for *account*; ``None`` is the default one."""
         object.__setattr__(self, "_ClientProxy__account", account)
 
     def __getattribute__(self, name: str) -> Any:

@@ -189,7 +189,9 @@ def require_twilio_host(url: str) -> None:
     except ValueError:
         host = ""
     trusted = _is_twilio(url) or (
-        broken_glass() is not None and (host or "").endswith(".twilio.com")
+        broken_glass() is not None
+        and (host or "").endswith(".twilio.com")
+        and _HOST.issuperset(host or "")
     )
     if host is not None and not trusted:
         raise RefusedBeforeSending(

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+import twilio
 from wires import CERTIFICATE, Wire
 
 import safetwilio
@@ -22,6 +23,26 @@ if TYPE_CHECKING:
     from support import Key
 
 _OTHERS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+# What these call came to Twilio's library after the lowest version that we allow.
+_NEEDS_NEWER_TWILIO = {
+    "test_async_destination.py": ("test_oauth_provider",),
+    "test_async_wire.py": (
+        "test_json_is_json_where_twilios_client_sends_a_form",
+        "test_the_same_bytes[json]",
+        "test_the_same_bytes[put]",
+    ),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what Twilio's library of this environment cannot do."""
+    if tuple(map(int, twilio.__version__.split(".")[:2])) >= (9, 11):
+        return
+    for item in items:
+        if item.name in _NEEDS_NEWER_TWILIO.get(item.path.name, ()):
+            item.add_marker(pytest.mark.skip(reason="Twilio's library is too old for this call"))
 
 
 @pytest.fixture(autouse=True)
