@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def test_the_program_s_own_view_is_part_of_the_result(here: Here) -> None:
     done = here.init()
     assert done.returncode == 0
     assert "[ST502 warning]" in done.stderr
-    other = here.init("--replace", TWILIO_ACCOUNT_SID="AC5afe0000" + "1" + here.sid[11:])
+    other = here.init("--replace", TWILIO_ACCOUNT_SID="AC5afe0000" + os.urandom(12).hex())
     assert other.returncode == 4
     assert "[ST217]" in other.stderr
 
