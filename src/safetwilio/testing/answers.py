@@ -82,7 +82,7 @@ def method_not_allowed() -> Refused:
 def bad_parameter(name: str, why: str) -> BadParameter:
     """Return the error about the value of the parameter *name*, where no code of its own is known.
 
-    Its code is assumed: ``assumptions.BAD_PARAMETER_CODE``.
+    Its code is assumed: ``assumptions.requests.BAD_PARAMETER_CODE``.
     """
     return BadParameter(400, 20001, f"Invalid parameter {name}: {why}")
 

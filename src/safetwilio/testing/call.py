@@ -31,14 +31,24 @@ class Caller:
 
 @dataclass(frozen=True)
 class Call:
-    """An admitted request; *account* is the one it acts on, *sid* the resource it names."""
+    """An admitted request; *account* is the one it acts on, *sids* what its path names, by name."""
 
     world: World
     request: EmulatedRequest
     caller: Caller
     account: Account
-    sid: str = ""
+    sids: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, list[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def sid(self) -> str:
+        """What the path calls ``Sid``: the resource itself, an empty string on a list."""
+        return self.sids.get("Sid", "")
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters of the query, the last of each name."""
+        return dict(self.request.query)
 
     def assumed(self, assumption: Assumption) -> Choice:
         """Return the choice this emulator makes for *assumption*."""

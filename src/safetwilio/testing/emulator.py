@@ -14,7 +14,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, overload
 
 from safetwilio.shapes import ACCOUNT_PREFIX, KEY_PREFIX, is_sid
-from safetwilio.testing import assumptions as assumed
 from safetwilio.testing.answers import (
     Answer,
     BadParameter,
@@ -24,6 +23,7 @@ from safetwilio.testing.answers import (
     not_authenticated,
     not_found,
 )
+from safetwilio.testing.assumptions import requests as assumed
 from safetwilio.testing.call import Call, Caller, read_form
 from safetwilio.testing.exchange import Delivery, EmulatedRequest, EmulatedResponse
 from safetwilio.testing.faults import Fault, Faults
@@ -35,11 +35,12 @@ from safetwilio.testing.identity import (
     refuse_test_credentials,
     without_secrets,
 )
-from safetwilio.testing.routes import ROUTES, Route
+from safetwilio.testing.routes import ROUTES
 from safetwilio.testing.state import Account, Message, World, new_sid
 
 if TYPE_CHECKING:
     from safetwilio.testing.assumptions import Choice
+    from safetwilio.testing.route import Route
 
 _TWILIO_HOST = re.compile(r"([a-z-]+)(?:\.[a-z0-9-]+){0,2}\.twilio\.com")
 
@@ -177,7 +178,7 @@ class Emulator:
                 request=request,
                 caller=caller,
                 account=self._account(caller, route, sids, request),
-                sid=sids.get("Sid", ""),
+                sids=sids,
                 form=read_form(request),
             )
             admit(call, route.area, route.permission)

@@ -16,8 +16,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from safetwilio.shapes import ACCOUNT_PREFIX, KEY_PREFIX, is_sid
-from safetwilio.testing import assumptions
 from safetwilio.testing.answers import Refused, not_authenticated
+from safetwilio.testing.assumptions import credentials as assumed
 from safetwilio.testing.call import Call, Caller
 
 if TYPE_CHECKING:
@@ -31,12 +31,11 @@ _AUTHENTICATE = 20003
 class Area(enum.Enum):
     """What a route touches, which decides what kind of credential it takes."""
 
-    MESSAGES = "messages"
+    ORDINARY = "what any key may touch, a Restricted one by its policy"
     KEYS = "keys"
     IAM_KEYS = "keys on iam.twilio.com"
     ACCOUNTS = "accounts"
     TOKENS = "tokens"
-    USAGE = "usage"
 
 
 def basic_pair(request: EmulatedRequest) -> tuple[str, str]:
@@ -124,11 +123,11 @@ def _reaches(call: Call, area: Area) -> bool:
         return True
     if account.parent is not caller.account:
         return False
-    if area is Area.IAM_KEYS and not call.assumed(assumptions.IAM_REACHES_SUBACCOUNTS):
+    if area is Area.IAM_KEYS and not call.assumed(assumed.IAM_REACHES_SUBACCOUNTS):
         return False
     if caller.key is None or area is Area.ACCOUNTS:
         return True  # the parent's token acts on its subaccounts' v2010 URLs
-    reaches = bool(call.assumed(assumptions.MAIN_KEY_REACHES_SUBACCOUNTS))
+    reaches = bool(call.assumed(assumed.MAIN_KEY_REACHES_SUBACCOUNTS))
     return caller.key.kind == "main" and reaches
 
 
@@ -136,16 +135,16 @@ def _strong_enough(call: Call, area: Area) -> bool:
     strength = call.caller.strength
     if area is Area.TOKENS:
         order = ("standard", "main", "token")
-        needed = str(call.assumed(assumptions.TOKEN_ROTATION_NEEDS))
+        needed = str(call.assumed(assumed.TOKEN_ROTATION_NEEDS))
         return order.index(strength) >= order.index(needed)
-    return strength != "standard" or area in {Area.MESSAGES, Area.USAGE}
+    return strength != "standard" or area is Area.ORDINARY
 
 
 def _lacks_permission(call: Call, area: Area) -> Refused:
     """Return 70051; *Authorization Failed* is the title of its page, no answer was published."""
-    if area is Area.ACCOUNTS and call.assumed(assumptions.RESTRICTED_ON_ACCOUNTS) == _AUTHENTICATE:
+    if area is Area.ACCOUNTS and call.assumed(assumed.RESTRICTED_ON_ACCOUNTS) == _AUTHENTICATE:
         return not_authenticated()
-    status = int(call.assumed(assumptions.RESTRICTED_DENIED_STATUS))
+    status = int(call.assumed(assumed.RESTRICTED_DENIED_STATUS))
     return Refused(status, 70051, "Authorization Failed")  # docs/api/errors/70051
 
 
@@ -158,12 +157,12 @@ def _refuse_if_dormant(call: Call, area: Area) -> None:
     """Refuse to act below a suspended subaccount; its own resource stays in its parent's reach."""
     if call.account.status == "active" or area is Area.ACCOUNTS:
         return
-    readable = bool(call.assumed(assumptions.SUSPENDED_READABLE_BY_PARENT))
+    readable = bool(call.assumed(assumed.SUSPENDED_READABLE_BY_PARENT))
     if call.request.method == "POST" or not readable:
         raise _suspended(call.world)
 
 
 def _suspended(world: World) -> Refused:
-    if world.assumptions[assumptions.SUSPENDED_STATUS] == HTTPStatus.FORBIDDEN:
+    if world.assumptions[assumed.SUSPENDED_STATUS] == HTTPStatus.FORBIDDEN:
         return Refused(403, 20403, "Account is not active")
     return not_authenticated()

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-from safetwilio.testing import assumptions
 from safetwilio.testing.answers import Answer, Refused, bad_parameter
+from safetwilio.testing.assumptions import requests as assumed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +41,10 @@ def page(
     *name* is the list's name in the answer, *wanted* is ``None`` for all. The links of the v2010
     API are relative; those of v1 APIs are absolute and, with all but the list, part of ``meta``.
     """
-    query = dict(call.request.query)
+    query = call.query
     origin = "" if call.request.path.startswith("/2010-04-01/") else f"https://{call.request.host}"
     size, number, token = _size(call, query), _number(query), query.get("PageToken", "")
-    if number and not token and call.assumed(assumptions.PAGE_WITHOUT_TOKEN) == "refused":
+    if number and not token and call.assumed(assumed.PAGE_WITHOUT_TOKEN) == "refused":
         raise bad_parameter("Page", "a page beyond the first needs its PageToken")
     if not token:
         number = 0
@@ -80,7 +80,7 @@ def page(
 def _size(call: Call, query: dict[str, str]) -> int:
     text = query.get("PageSize", str(DEFAULT_PAGE_SIZE))
     size = int(text) if text.isascii() and text.isdigit() else 0
-    if size > LARGEST_PAGE and call.assumed(assumptions.OVERSIZED_PAGE) == "clamped":
+    if size > LARGEST_PAGE and call.assumed(assumed.OVERSIZED_PAGE) == "clamped":
         return LARGEST_PAGE
     if size > LARGEST_PAGE:
         raise Refused(400, 20007, "Page size too large")  # docs/api/errors/20007

@@ -9,9 +9,10 @@ from __future__ import annotations
 import secrets
 import string
 import threading
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from safetwilio.shapes import EMULATOR_ACCOUNT_PREFIX, EMULATOR_KEY_PREFIX, SID_LENGTH
 from safetwilio.testing.assumptions import Assumption, Choice, choose
@@ -119,10 +120,14 @@ class Account:
         self.secondary_auth_token: str | None = None
         self.created = self.updated = self.secondary_created = world.now()
         self.keys: Shelf[Key] = Shelf()
-        self.messages: Shelf[Message] = Shelf()
+        self._shelves: defaultdict[type, Shelf[Any]] = defaultdict(Shelf)
 
     def __repr__(self) -> str:
         return f"<Account {self.sid} {self.status}>"
+
+    def shelf(self, kind: type[Item]) -> Shelf[Item]:
+        """Return the account's items of one *kind*, an empty shelf at first."""
+        return self._shelves[kind]
 
     def suspend(self) -> None:
         """Suspend the account: its credentials are refused until ``reactivate()``."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from safetwilio.testing import assumptions
 from safetwilio.testing.answers import Answer, bad_parameter, rfc2822
+from safetwilio.testing.assumptions import credentials as assumed
+from safetwilio.testing.identity import Area
 from safetwilio.testing.paging import page
+from safetwilio.testing.route import V2010, Route
 from safetwilio.testing.state import Account, AccountStatus
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def fetch(call: Call) -> Answer:
 
 def list_all(call: Call) -> Answer:
     """Answer with the caller's account and its subaccounts, filtered by name and status."""
-    query = dict(call.request.query)
+    query = call.query
     own = call.caller.account
 
     def wanted(account: Account) -> bool:
@@ -60,7 +62,7 @@ def update(call: Call) -> Answer:
             raise bad_parameter("Status", f"one of {', '.join(get_args(AccountStatus))}")
         if account.status == "closed":
             raise bad_parameter("Status", "a closed account stays closed")
-        if account.parent is None and not call.assumed(assumptions.SUSPEND_MAIN_ACCOUNT):
+        if account.parent is None and not call.assumed(assumed.SUSPEND_MAIN_ACCOUNT):
             raise bad_parameter("Status", "can be changed for subaccounts only")
         account.status = status  # type: ignore[assignment]  # checked above
     account.updated = call.world.now()
@@ -77,7 +79,7 @@ def _name(call: Call) -> str:
 def _show(call: Call, account: Account) -> dict[str, Any]:
     own = account is call.caller.account
     shown = call.caller.key is None or (
-        own and bool(call.assumed(assumptions.MAIN_KEY_REVEALS_OWN_TOKEN))
+        own and bool(call.assumed(assumed.MAIN_KEY_REVEALS_OWN_TOKEN))
     )
     base = f"/2010-04-01/Accounts/{account.sid}"
     return {
@@ -93,3 +95,13 @@ def _show(call: Call, account: Account) -> dict[str, Any]:
         # the real map names every resource; this one names those that are served here
         "subresource_uris": {"keys": f"{base}/Keys.json", "messages": f"{base}/Messages.json"},
     }
+
+
+_IAM = "/twilio/iam/accounts"  # permissions: facts, twilio.md, section 7
+
+ROUTES = (
+    Route("api", "GET", f"{V2010}.json", list_all, Area.ACCOUNTS, f"{_IAM}/list"),
+    Route("api", "POST", f"{V2010}.json", create, Area.ACCOUNTS),
+    Route("api", "GET", f"{V2010}/{{Sid}}.json", fetch, Area.ACCOUNTS, f"{_IAM}/read"),
+    Route("api", "POST", f"{V2010}/{{Sid}}.json", update, Area.ACCOUNTS),
+)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from safetwilio.testing import assumptions
 from safetwilio.testing.answers import Answer, Refused
+from safetwilio.testing.assumptions import credentials as assumed
+from safetwilio.testing.identity import Area
 from safetwilio.testing.paging import page
 from safetwilio.testing.resources import keys
+from safetwilio.testing.route import Route
 
 if TYPE_CHECKING:
     from safetwilio.testing.call import Call
@@ -49,7 +51,7 @@ def fetch(call: Call) -> Answer:
 def update(call: Call) -> Answer:
     """Rename a key or replace its policy."""
     key, allow = keys.find(call), _policy(call)
-    restricts = call.assumed(assumptions.POLICY_ON_STANDARD_KEY) == "restricts"
+    restricts = call.assumed(assumed.POLICY_ON_STANDARD_KEY) == "restricts"
     if allow and key.kind != "restricted" and not restricts:
         raise Refused(400, 70001, "only a restricted key has a policy")
     changed = call.account.update_key(key, friendly_name=keys.name_in(call), allow=allow)
@@ -81,3 +83,14 @@ def _show_flags(key: Key) -> dict[str, Any]:
 def _show(key: Key) -> dict[str, Any]:
     policy = {"allow": sorted(key.allow)} if key.kind == "restricted" else None
     return {**keys.show(key), "policy": policy}
+
+
+_ALL, _ONE = "/v1/Keys", "/v1/Keys/{Sid}"
+
+ROUTES = (
+    Route("iam", "GET", _ALL, list_all, Area.IAM_KEYS, f"{keys.IAM}/list"),
+    Route("iam", "POST", _ALL, create, Area.IAM_KEYS, f"{keys.IAM}/create"),
+    Route("iam", "GET", _ONE, fetch, Area.IAM_KEYS, f"{keys.IAM}/read"),
+    Route("iam", "POST", _ONE, update, Area.IAM_KEYS, f"{keys.IAM}/update"),
+    Route("iam", "DELETE", _ONE, delete, Area.IAM_KEYS, f"{keys.IAM}/delete"),
+)

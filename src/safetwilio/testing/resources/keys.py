@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from safetwilio.testing.answers import Answer, Refused, not_found, rfc2822
+from safetwilio.testing.identity import Area
 from safetwilio.testing.paging import page
+from safetwilio.testing.route import ACCOUNT, Route
 
 if TYPE_CHECKING:
     from safetwilio.testing.call import Call
@@ -70,3 +72,15 @@ def show(key: Key) -> dict[str, Any]:
         "date_created": rfc2822(key.created),
         "date_updated": rfc2822(key.updated),
     }
+
+
+_ALL, _ONE = f"{ACCOUNT}/Keys.json", f"{ACCOUNT}/Keys/{{Sid}}.json"
+IAM = "/twilio/iam/api-keys"  # permissions: facts, twilio.md, section 7
+
+ROUTES = (
+    Route("api", "GET", _ALL, list_all, Area.KEYS, f"{IAM}/list"),
+    Route("api", "POST", _ALL, create, Area.KEYS, f"{IAM}/create"),
+    Route("api", "GET", _ONE, fetch, Area.KEYS, f"{IAM}/read"),
+    Route("api", "POST", _ONE, update, Area.KEYS, f"{IAM}/update"),
+    Route("api", "DELETE", _ONE, delete, Area.KEYS, f"{IAM}/delete"),
+)

@@ -13,16 +13,17 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from safetwilio.testing import assumptions
 from safetwilio.testing.answers import Answer, Refused, bad_parameter, not_found, rfc2822
+from safetwilio.testing.assumptions import messages as assumed
 from safetwilio.testing.paging import page
 from safetwilio.testing.resources.outgoing import accept, segments
+from safetwilio.testing.route import ACCOUNT, Route
+from safetwilio.testing.state import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from safetwilio.testing.call import Call
-    from safetwilio.testing.state import Message
 
 _LAST_STATES = {"delivered", "canceled"}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -36,7 +37,7 @@ def create(call: Call) -> Answer:
     """
     message = accept(call)
     if not call.account.test:
-        call.account.messages.put(message.sid, message)
+        call.account.shelf(Message).put(message.sid, message)
         call.world.sent.append(message)
     # every creation example of the OpenAPI file is still to be sent
     return Answer(201, _show(message, _first_status(message), None))
@@ -52,7 +53,7 @@ def list_all(call: Call) -> Answer:
     return page(
         call,
         "messages",
-        call.account.messages,
+        call.account.shelf(Message),
         lambda message: _show_now(call, message),
         _filters(call),
     )
@@ -73,7 +74,7 @@ def update(call: Call) -> Answer:
             raise _conflict(call, 30409, "This message cannot be canceled")
         message = replace(message, canceled=True)
     message = replace(message, updated=call.world.now())
-    call.account.messages.put(message.sid, message)
+    call.account.shelf(Message).put(message.sid, message)
     return Answer(200, _show_now(call, message))
 
 
@@ -85,7 +86,7 @@ def delete(call: Call) -> Answer:
         # https://www.twilio.com/docs/api/errors/20009: cannot be deleted before it is complete;
         # the wording is in github.com/code-dot-org/code-dot-org/pull/8914
         raise _conflict(call, 20009, f"Cannot delete message in state {state.upper()}")
-    call.account.messages.remove(message.sid)
+    call.account.shelf(Message).remove(message.sid)
     return Answer(204)
 
 
@@ -94,7 +95,7 @@ def delivery(call: Call, message: Message) -> tuple[str, datetime | None]:
 
     scheduled (until due) → queued or accepted → sent → delivered; canceled stays canceled.
     """
-    step = timedelta(seconds=int(call.assumed(assumptions.DELIVERY_SECONDS)))
+    step = timedelta(seconds=int(call.assumed(assumed.DELIVERY_SECONDS)))
     now, sent = call.world.now(), message.due + step
     if message.canceled:
         return "canceled", None
@@ -112,11 +113,11 @@ def _first_status(message: Message) -> str:
 
 
 def _conflict(call: Call, code: int, message: str) -> Refused:
-    return Refused(int(call.assumed(assumptions.CONFLICT_STATUS)), code, message)
+    return Refused(int(call.assumed(assumed.CONFLICT_STATUS)), code, message)
 
 
 def _find(call: Call) -> Message:
-    message = call.account.messages.get(call.sid)
+    message = call.account.shelf(Message).get(call.sid)
     if message is None:
         raise not_found(call.request.path)
     return message
@@ -124,9 +125,9 @@ def _find(call: Call) -> Message:
 
 def _filters(call: Call) -> Callable[[Message], bool] | None:
     """Return which messages the query asks for, ``None`` for all."""
-    query = dict(call.request.query)
-    by_second = call.assumed(assumptions.DATE_SENT_PRECISION) == "second"
-    unsent = bool(call.assumed(assumptions.UNSENT_MATCH_DATE_FILTER))
+    query = call.query
+    by_second = call.assumed(assumed.DATE_SENT_PRECISION) == "second"
+    unsent = bool(call.assumed(assumed.UNSENT_MATCH_DATE_FILTER))
     bounds = {
         name: _moment(query[name], by_second=by_second)
         for name in ("DateSent", "DateSent<", "DateSent>")
@@ -210,3 +211,15 @@ def _show(message: Message, status: str, sent: datetime | None) -> dict[str, Any
         "uri": f"{uri}.json",
         "subresource_uris": {"media": f"{uri}/Media.json"},
     }
+
+
+_ALL, _ONE = f"{ACCOUNT}/Messages.json", f"{ACCOUNT}/Messages/{{Sid}}.json"
+_MESSAGES = "/twilio/messaging/messages"  # permissions: facts, twilio.md, section 7
+
+ROUTES = (
+    Route("api", "GET", _ALL, list_all, permission=f"{_MESSAGES}/list"),
+    Route("api", "POST", _ALL, create, permission=f"{_MESSAGES}/create", for_test_credentials=True),
+    Route("api", "GET", _ONE, fetch, permission=f"{_MESSAGES}/read"),
+    Route("api", "POST", _ONE, update, permission=f"{_MESSAGES}/update"),
+    Route("api", "DELETE", _ONE, delete, permission=f"{_MESSAGES}/delete"),
+)

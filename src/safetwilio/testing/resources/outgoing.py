@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from safetwilio.shapes import is_sid
-from safetwilio.testing import assumptions
 from safetwilio.testing.answers import Refused, bad_parameter
+from safetwilio.testing.assumptions import messages as assumed
 from safetwilio.testing.state import Message, new_sid
 
 if TYPE_CHECKING:
@@ -127,11 +127,11 @@ def _check_magic(to: str, sender: str) -> None:
 def _check_content(call: Call) -> None:
     if not any(call.get(name) for name in ("Body", "MediaUrl", "ContentSid")):
         raise _missing_body(call)
-    unit = call.assumed(assumptions.BODY_LENGTH_UNIT)
+    unit = call.assumed(assumed.BODY_LENGTH_UNIT)
     body = call.get("Body")
     length = len(body.encode()) if unit == "utf-8" else _utf16_units(body)
     if length > LONGEST_BODY:
-        code = int(call.assumed(assumptions.LONG_BODY_CODE))
+        code = int(call.assumed(assumed.LONG_BODY_CODE))
         raise Refused(400, code, _TOO_LONG[code])
 
 
@@ -144,7 +144,7 @@ def _missing_body(call: Call) -> Refused:
     if call.get("MessagingServiceSid") or _CHANNEL.fullmatch(call.get("From")):
         code = _NO_CONTENT
     else:
-        code = int(call.assumed(assumptions.MISSING_BODY_CODE))
+        code = int(call.assumed(assumed.MISSING_BODY_CODE))
     if code == _NO_CONTENT:
         return Refused(400, code, "A text message body or media urls must be specified.")
     return Refused(400, code, "Message body is required.")

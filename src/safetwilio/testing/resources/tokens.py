@@ -10,8 +10,10 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from safetwilio.testing import assumptions
 from safetwilio.testing.answers import Answer, bad_parameter, iso8601, not_found
+from safetwilio.testing.assumptions import credentials as assumed
+from safetwilio.testing.identity import Area
+from safetwilio.testing.route import Route
 from safetwilio.testing.state import new_auth_token
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ PROMOTE = "/v1/AuthTokens/Promote"
 def create_secondary(call: Call) -> Answer:
     """Create the secondary token, which authenticates at once."""
     account = call.account
-    if account.secondary_auth_token and call.assumed(assumptions.SECOND_SECONDARY) == "refused":
+    if account.secondary_auth_token and call.assumed(assumed.SECOND_SECONDARY) == "refused":
         raise bad_parameter("AuthToken", "there is a secondary Auth Token already")
     account.secondary_auth_token = new_auth_token()
     account.secondary_created = call.world.now()
@@ -68,6 +70,13 @@ def _secondary(call: Call) -> str:
     token = call.account.secondary_auth_token
     if token is not None:
         return token
-    if call.assumed(assumptions.NO_SECONDARY_STATUS) == HTTPStatus.NOT_FOUND:
+    if call.assumed(assumed.NO_SECONDARY_STATUS) == HTTPStatus.NOT_FOUND:
         raise not_found(call.request.path)
     raise bad_parameter("AuthToken", "there is no secondary Auth Token")
+
+
+ROUTES = (
+    Route("accounts", "POST", SECONDARY, create_secondary, Area.TOKENS),
+    Route("accounts", "DELETE", SECONDARY, delete_secondary, Area.TOKENS),
+    Route("accounts", "POST", PROMOTE, promote, Area.TOKENS),
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from safetwilio.testing.paging import page
+from safetwilio.testing.route import ACCOUNT, Route
 from safetwilio.testing.state import Shelf
 
 if TYPE_CHECKING:
@@ -20,3 +21,6 @@ def list_triggers(call: Call) -> Answer:
     """Answer with the account's usage triggers."""
     none: Shelf[dict[str, Any]] = Shelf()
     return page(call, "usage_triggers", none, dict)
+
+
+ROUTES = (Route("api", "GET", f"{ACCOUNT}/Usage/Triggers.json", list_triggers),)
