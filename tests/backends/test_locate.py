@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
 
 import pytest
 
@@ -17,12 +17,10 @@ from safetwilio.backends.locate import (
     parse,
     passed_over,
     references,
+    require_options,
 )
 from safetwilio.errors import BackendError
-from support import key_secret, leaks, write
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from support import assert_silent, key_secret, leaks
 
 
 def one(text: str) -> Reference:
@@ -150,58 +148,25 @@ def test_unknown_backend_names_those_there_are() -> None:
     (problem,) = refused.value.problems
     assert problem.code == "ST301"
     assert problem.found_in == ("the test: the reference dotnev:.env",)
-    assert "dotenv, env, files" in problem.fix
+    assert "aws-sm, doppler, dotenv, dotenv-vault, env, files, gcp-sm, vault" in problem.fix
 
 
-@pytest.fixture
-def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Install a distribution with three plug-ins, of which one works."""
-    write(tmp_path / "corp_vault_plugin.py", PLUGIN)
-    info = tmp_path / "corp_vault-1.dist-info"
-    write(info / "METADATA", "Metadata-Version: 2.1\nName: corp-vault\nVersion: 1\n")
-    write(
-        info / "entry_points.txt",
-        "[safetwilio.backends]\ncorp = corp_vault_plugin:Backend\n"
-        "gone = corp_vault_plugin:Gone\nbad = corp_vault_missing:Backend\n",
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return tmp_path
+def test_an_option_or_field_that_nothing_reads_is_refused_by_its_name() -> None:
+    accepted = one("vault://kv/x?version=3&timeout=2#twilio")
+    require_options(accepted, "version", "timeout", field=True)
+    assert accepted.path == "kv/x"
+    for text, said in [
+        ("vault://kv/x?verison=3", 'nothing reads: "verison". Known: version, timeout.'),
+        ("vault://kv/x#twilio", "Remove the part after #"),
+    ]:
+        with pytest.raises(BackendError, match=re.escape(said)) as refused:
+            require_options(one(text), "version", "timeout")
+        assert [p.code for p in refused.value.problems] == ["ST302"]
 
 
-PLUGIN = """
-from safetwilio.backends.interface import Absent
-
-class Backend:
-    def __init__(self, reference):
-        self.reference = reference
-
-    def load(self, account):
-        return Absent(())
-"""
-
-
-@pytest.mark.usefixtures("plugins")
-def test_installed_plug_in() -> None:
-    backend = open_backend(one("corp:x"))
-
-    assert type(backend).__module__ == "corp_vault_plugin"
-    assert backend.reference.location == "x"  # type: ignore[attr-defined]
-
-
-@pytest.mark.usefixtures("plugins")
-@pytest.mark.parametrize(
-    ("scheme", "reason"), [("gone", "AttributeError"), ("bad", "ModuleNotFoundError")]
-)
-def test_plug_in_that_does_not_load(scheme: str, reason: str) -> None:
+def test_an_option_that_may_be_a_secret_is_not_shown() -> None:
+    secret = key_secret()
     with pytest.raises(BackendError) as refused:
-        open_backend(one(f"{scheme}:x"))
-    (problem,) = refused.value.problems
-    assert problem.code == "ST310"
-    assert reason in problem.found_in[0]
-    assert refused.value.__context__ is None
-
-
-@pytest.mark.usefixtures("plugins")
-def test_unknown_backend_names_installed_plug_ins_too() -> None:
-    with pytest.raises(BackendError, match="bad, corp, dotenv, env, files, gone"):
-        open_backend(one("vualt:x"))
+        require_options(one(f"vault://kv/x?{secret}=1"))
+    assert_silent(refused.value.with_traceback(None), [secret])
+    assert "one of 32 characters" in str(refused.value)

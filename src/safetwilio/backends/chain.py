@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from safetwilio.backends.deadline import boot_budget
 from safetwilio.backends.documents import PAIR
 from safetwilio.backends.interface import Absent, Found, WritableBackend
 from safetwilio.backends.locate import open_backend
@@ -20,8 +21,14 @@ def load(references: Sequence[Reference], account: str | None) -> Found | Absent
     """Return the first record that *references* hold for *account*, or every attempt made.
 
     Warnings and sightings of the master Auth Token from the backends passed over are kept.
-    Raises what a broken backend raises (:class:`safetwilio.errors.BackendError`, ST3xx).
+    All of them together have 15 seconds. Raises what a broken backend raises
+    (:class:`safetwilio.errors.BackendError`, ST3xx).
     """
+    with boot_budget():
+        return _first_found(references, account)
+
+
+def _first_found(references: Sequence[Reference], account: str | None) -> Found | Absent:
     passed: list[Absent] = []
     for position, reference in enumerate(references, start=1):
         answer = open_backend(reference).load(account)

@@ -18,6 +18,8 @@ _UNFINISHED = ".safetwilio-"
 _ABANDONED_SECONDS = 60
 # Orchestrators mount secrets readable inside the container on purpose.
 _MOUNTED = ("/run/secrets", "/var/run/secrets", "/mnt/secrets-store")
+# So does the kubelet, anywhere: each file is a link through this one to the directory of a version.
+KUBERNETES_LINK = "..data"
 
 
 def read_bytes(path: Path, place: str) -> tuple[bytes, tuple[Problem, ...]] | None:
@@ -112,10 +114,10 @@ def write_private(path: Path, data: bytes) -> None:
     """Replace *path* by *data* in one step, mode 0600; after a crash it is the old or the new.
 
     A symbolic link is followed, so that the file it names is replaced and the link stays. The
-    owner stays, too: an administrator's command must not lock the program out; but not in a
-    directory that others may write to, where the file may be anybody's. What a killed process
-    may leave is a file ``NAME.safetwilio-…`` beside it, of mode 0600; a later call
-    removes it.
+    owner stays, too: an administrator's command must not lock the program out. A new file gets
+    the directory's owner, and so does one in a directory that others may write to, where the old
+    one may be anybody's. What a killed process may leave is a file ``NAME.safetwilio-…`` beside
+    it, of mode 0600; a later call removes it.
     """
     target = Path(os.path.realpath(path))
     prefix = f"{target.name}{_UNFINISHED}"
@@ -123,7 +125,7 @@ def write_private(path: Path, data: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)  # mode 0600
     try:
         with os.fdopen(handle, "wb") as stream:
-            _keep_owner(target, name)
+            _keep_owner(target, stream.fileno())
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -163,15 +165,26 @@ def _remove_abandoned(directory: Path, prefix: str) -> None:
                     entry.unlink()
 
 
-def _keep_owner(target: Path, name: str) -> None:
-    """Give the new file *name* the owner of *target*, unless others may have put that there."""
+def _keep_owner(target: Path, handle: int) -> None:
+    """Give the new file behind *handle* the owner that *target* has or should have.
+
+    By its handle: whoever may write to the directory may have put a link in the place of its name.
+    """
     if os.name == "posix":
-        with contextlib.suppress(OSError):  # there is none yet, or only root may give files away
-            status, directory = target.lstat(), target.parent.stat()
-            shared = directory.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-            sticky = directory.st_mode & stat.S_ISVTX
-            if not shared or (sticky and directory.st_uid == status.st_uid):
-                os.chown(name, status.st_uid, status.st_gid)
+        with contextlib.suppress(OSError):  # only root may give files away
+            owner = _owner(target)
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
+def _owner(target: Path) -> os.stat_result:
+    """Return the status of *target*, or of its directory if that is none or may be anybody's."""
+    directory = target.parent.stat()
+    try:
+        status = target.lstat()
+    except FileNotFoundError:
+        return directory
+    shared = directory.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return directory if shared else status
 
 
 def _sync_directory(directory: Path) -> None:
@@ -187,7 +200,7 @@ def _sync_directory(directory: Path) -> None:
 
 def _permission_warning(path: Path, place: str, mode: int) -> tuple[Problem, ...]:
     others = mode & (stat.S_IRWXG | stat.S_IRWXO)
-    if os.name != "posix" or not others or str(path.absolute()).startswith(_MOUNTED):
+    if os.name != "posix" or not others or _is_mounted(path, mode):
         return ()
     return (
         Problem(
@@ -198,6 +211,18 @@ def _permission_warning(path: Path, place: str, mode: int) -> tuple[Problem, ...
             severity="warning",
         ),
     )
+
+
+def _is_mounted(path: Path, mode: int) -> bool:
+    """Return whether an orchestrator has put *path* there, who lets nobody write to it."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - without .. and with its links
+    if any(absolute.is_relative_to(directory) for directory in _MOUNTED):
+        return True
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return False
+    version = Path(os.path.realpath(path)).parent
+    link = version.parent / KUBERNETES_LINK
+    return version.name.startswith("..") and link.is_symlink() and link.exists()
 
 
 def _unreadable(place: str, failure: OSError) -> BackendError:

@@ -134,7 +134,8 @@ class Document:
         first = filled[0]
         for other in filled[1:]:
             if not _same(first, other):
-                self._problems.append(_contradiction(field, first, other))
+                name = field.name.replace("_sid", " SID").replace("_", " ")
+                self._problems.append(contradiction(f"The {name}", first, other))
                 break
         return first
 
@@ -175,11 +176,11 @@ def _same(one: Value, other: Value) -> bool:
     return hmac.compare_digest(first, second)
 
 
-def _contradiction(field: Field, one: Value, other: Value) -> Problem:
+def contradiction(what: str, one: Value, other: Value) -> Problem:
+    """Return the fault that *what* was found as *one* and as *other*, which differ."""
     return Problem(
         code="ST211",
-        summary=f"The {field.name.replace('_sid', ' SID').replace('_', ' ')} is set twice, to "
-        "different values.",
+        summary=f"{what} is set twice, to different values.",
         found_in=(one.place, other.place),
         fix="Remove one of the two; nobody can tell which one is meant.",
     )

@@ -133,9 +133,7 @@ class DotenvBackend:
         directory = Path(os.path.realpath(self._path)).parent
         if not os.access(directory, os.W_OK | os.X_OK):
             raise BackendDenied([self._not_writable("the directory is missing or not writable")])
-        read_text(
-            self._path, str(self._path)
-        )  # an unreadable file raises here, before a key is made
+        read_text(self._path, str(self._path))  # raises here if it cannot be read
 
     def save(self, fields: Mapping[str, SecretStr], *, account: str | None) -> str:
         """Put *fields* into the file, in one step and with mode 0600; other lines stay.

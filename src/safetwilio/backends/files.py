@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetwilio.backends.disk import is_directory, read_text
-from safetwilio.backends.documents import Document, is_secret, variables
+from safetwilio.backends.disk import KUBERNETES_LINK, is_directory, read_text
+from safetwilio.backends.documents import Document, contradiction, is_secret, variables
 from safetwilio.backends.interface import Absent, seal
 from safetwilio.errors import BackendError, ConfigurationError
 from safetwilio.problems import Attempt, Problem
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from safetwilio.backends.interface import Found, Value
     from safetwilio.backends.locate import Reference
 
-# Kubernetes swaps this link in one step when a secret changes; resolving it once gives one version.
-_KUBERNETES_LINK = "..data"
 _TRIES = 100
 
 
@@ -73,7 +71,7 @@ class FilesBackend:
                     texts[name] = value
                     problems += answer[1]
                 elif value.reveal() and value.reveal() != first.reveal():
-                    problems += (*answer[1], _contradiction(name, first, value))
+                    problems += (*answer[1], contradiction(name, first, value))
         return Document(
             str(self._reference),
             texts,
@@ -85,18 +83,13 @@ class FilesBackend:
         )
 
     def _one_version(self) -> tuple[Path, str | None]:
-        """Return the directory without a link in its path, and its name if it is behind one."""
-        link = self._directory / _KUBERNETES_LINK
+        """Return the directory without a link in its path, and its name if it is behind one.
+
+        Kubernetes swaps its link in one step when a secret changes; resolved once, it gives one
+        version.
+        """
+        link = self._directory / KUBERNETES_LINK
         behind = link if link.is_symlink() else self._directory
         directory = Path(os.path.realpath(behind))
         is_directory(directory, f"the directory {behind}")  # raises ST303 if links go in a circle
         return directory, directory.name if behind.is_symlink() else None
-
-
-def _contradiction(name: str, one: Value, other: Value) -> Problem:
-    return Problem(
-        code="ST211",
-        summary=f"{name} is set twice, to different values.",
-        found_in=(one.place, other.place),
-        fix="Remove one of the two; nobody can tell which one is meant.",
-    )

@@ -88,11 +88,18 @@ class WritableBackend(Protocol):
         """Raise :class:`safetwilio.errors.BackendError` now rather than after a key was made."""
         ...  # pragma: no cover - a protocol has no body
 
-    def save(self, fields: Mapping[str, SecretStr], *, account: str | None) -> str:
+    def save(
+        self,
+        fields: Mapping[str, SecretStr],
+        *,
+        account: str | None,
+        replaces: str | None = None,
+    ) -> str:
         """Keep *fields* (field name to text) for *account* and return where, in words.
 
-        Raises :class:`safetwilio.errors.BackendError` (ST3xx); what was there before is then
-        unchanged.
+        With *replaces* only if what is there is still of that version, or, for an empty string,
+        if nothing is there (compare-and-set). Raises :class:`safetwilio.errors.BackendError`
+        (ST3xx; ST338 if it was changed meanwhile); what was there before is then unchanged.
         """
         ...  # pragma: no cover - a protocol has no body
 

@@ -21,17 +21,22 @@ if TYPE_CHECKING:
 
 BACKEND_VARIABLE = "SAFETWILIO_BACKEND"
 ENVIRONMENT_VARIABLE = "SAFETWILIO_ENV"
-ENTRY_POINTS = "safetwilio.backends"
 
 # One line for each backend shipped here; others come through the entry-point group.
 _SHIPPED = {
     "env": "safetwilio.backends.env:EnvBackend",
     "dotenv": "safetwilio.backends.dotenv:DotenvBackend",
     "files": "safetwilio.backends.files:FilesBackend",
+    "aws-sm": "safetwilio.backends.aws_sm:AwsBackend",
+    "vault": "safetwilio.backends.vault:VaultBackend",
+    "gcp-sm": "safetwilio.backends.gcp_sm:GoogleBackend",
+    "doppler": "safetwilio.backends.doppler:DopplerBackend",
+    "dotenv-vault": "safetwilio.backends.dotenv_vault:DotenvVaultBackend",
 }
 _DEFAULT = "env,dotenv:.env"
 _DEFAULT_IN_PRODUCTION = "env"
 _SCHEME = re.compile(r"[a-z][a-z0-9-]*")
+_OPTION = re.compile(r"[a-z][a-z_-]{0,15}")
 # Up to the last @ of a //host/path form, so that a password with a reserved character stays hidden.
 _USERINFO = re.compile(r"^(?:(//)[^\n]*|[^/]*)@")
 
@@ -56,6 +61,11 @@ class Reference(NamedTuple):
     def __repr__(self) -> str:
         """Return the reference as people may see it: the location may hold userinfo."""
         return self.shown
+
+    @property
+    def path(self) -> str:
+        """The location without the slashes in front: ``name`` of ``aws-sm://name``."""
+        return self.location.removeprefix("//")
 
 
 def references(account: str | None, environment: Mapping[str, str]) -> tuple[Reference, ...]:
@@ -87,6 +97,37 @@ def passed_over(account: str | None, environment: Mapping[str, str]) -> tuple[At
         "does not name dotenv:.env"
     )
     return (Attempt("dotenv", ".env", why),)
+
+
+def unreadable(reference: Reference, fix: str) -> BackendError:
+    """Return the error (ST302) about *reference*, which the *fix* says how to write."""
+    return BackendError(
+        [
+            Problem(
+                code="ST302",
+                summary=f'The reference to the backend "{reference.scheme}" cannot be read.',
+                found_in=(f"{reference.place}: the reference {reference}",),
+                fix=fix,
+            )
+        ]
+    )
+
+
+def require_options(reference: Reference, *known: str, field: bool = False) -> None:
+    """Raise ST302 if *reference* has an option that is not *known*, or a ``#field`` it cannot."""
+    unknown = sorted(reference.options.keys() - set(known))
+    if unknown:
+        names = ", ".join(known) or "none"
+        raise unreadable(
+            reference, f"It has an option that nothing reads: {_plain(unknown[0])}. Known: {names}."
+        )
+    if reference.field is not None and not field:
+        raise unreadable(reference, "Remove the part after #: a record is read from it whole.")
+
+
+def _plain(name: str) -> str:
+    """Return *name* as it may be shown: what is no option's name may be a secret."""
+    return f'"{name}"' if _OPTION.fullmatch(name) else f"one of {len(name)} characters"
 
 
 def odd_switch(environment: Mapping[str, str]) -> tuple[Problem, ...]:
@@ -149,54 +190,26 @@ def _parse_one(text: str, place: str) -> Reference:
     )
 
 
+def is_scheme(text: str) -> bool:
+    """Return whether there is a backend called *text*, shipped or installed."""
+    if text in _SHIPPED:
+        return True
+    from safetwilio.backends.plugins import names_plugin
+
+    return names_plugin(text)
+
+
 def open_backend(reference: Reference) -> Backend:
     """Return the backend that *reference* names; nothing is imported before that.
 
     Raises :class:`safetwilio.errors.BackendError` (ST301 for an unknown scheme, ST310 for a
-    plug-in that does not load).
+    plug-in that does not load, ST311 for one that fails).
     """
     target = _SHIPPED.get(reference.scheme)
-    if target is not None:
-        module, _, name = target.partition(":")
-        factory: Callable[[Reference], Backend] = getattr(importlib.import_module(module), name)
-    else:
-        factory = _plugin(reference)
+    if target is None:
+        from safetwilio.backends.plugins import open_plugin
+
+        return open_plugin(reference, _SHIPPED)
+    module, _, name = target.partition(":")
+    factory: Callable[[Reference], Backend] = getattr(importlib.import_module(module), name)
     return factory(reference)
-
-
-def _plugin(reference: Reference) -> Callable[[Reference], Backend]:
-    from importlib.metadata import entry_points
-
-    found = entry_points(group=ENTRY_POINTS)
-    match = next((point for point in found if point.name == reference.scheme), None)
-    if match is None:
-        known = sorted({*_SHIPPED, *(point.name for point in found)})
-        raise BackendError(
-            [
-                Problem(
-                    code="ST301",
-                    summary=f'There is no backend called "{reference.scheme}".',
-                    found_in=(f"{reference.place}: the reference {reference}",),
-                    fix=f"Use one of: {', '.join(known)}. Plug-ins are found through the "
-                    f"entry-point group {ENTRY_POINTS} once their package is installed.",
-                )
-            ]
-        )
-    reason = ""
-    try:
-        factory: Callable[[Reference], Backend] = match.load()
-    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
-        reason = type(error).__name__
-    if reason:
-        raise BackendError(
-            [
-                Problem(
-                    code="ST310",
-                    summary=f'The backend plug-in "{reference.scheme}" does not load.',
-                    found_in=(f"{match.value} ({reason})",),
-                    fix="Import that module by hand to see why; install what it needs, or name "
-                    "another backend.",
-                )
-            ]
-        )
-    return factory

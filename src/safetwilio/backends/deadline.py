@@ -1,0 +1,132 @@
+"""Deadlines that bind: what a library promises about its timeouts is not enough.
+
+A name server that never answers, a retry policy of a minute, a proxy that drips: each has kept a
+vendor's call far beyond the timeout it was given. So a call runs in a thread of its own, and when
+its time is up it is left behind.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from safetwilio.backends.locate import unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from safetwilio.backends.locate import Reference
+
+SECONDS = 5.0
+BOOT_SECONDS = 15.0
+OPTION = "timeout"
+_SHORTEST = 0.1
+_FIRST_PAUSE = 0.1
+
+Answer = TypeVar("Answer")
+
+_boot_end: ContextVar[float | None] = ContextVar("safetwilio_boot_end", default=None)
+
+
+class Deadline:
+    """The moment by which everything asked of one backend must be answered."""
+
+    __slots__ = ("_end", "seconds")
+
+    def __init__(self, seconds: float) -> None:
+        """End in *seconds* from now."""
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Return the seconds left, 0.0 when it has passed."""
+        return max(0.0, self._end - time.monotonic())
+
+
+class Outcome(NamedTuple, Generic[Answer]):
+    """How a call ended: with its *answer*, or with the *error* that it raised.
+
+    The error is handed over, not raised: its frames hold what the vendor's library held.
+    """
+
+    answer: Answer | None
+    error: Exception | None
+
+
+@contextmanager
+def boot_budget(seconds: float = BOOT_SECONDS) -> Iterator[None]:
+    """Let all backends asked within this block share *seconds*."""
+    token = _boot_end.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _boot_end.reset(token)
+
+
+def deadline_of(reference: Reference) -> Deadline:
+    """Return when *reference* must have answered: its ``timeout=`` in seconds, else 5.
+
+    Never later than the boot's own end, 15 seconds from its start.
+    Raises :class:`safetwilio.errors.BackendError` (ST302) for a timeout that is none.
+    """
+    text = reference.options.get(OPTION)
+    seconds = SECONDS if text is None else _seconds(text)
+    if not _SHORTEST <= seconds <= BOOT_SECONDS:
+        raise unreadable(
+            reference,
+            f"Its option {OPTION} is a number of seconds from {_SHORTEST} to {BOOT_SECONDS:g}.",
+        )
+    end = _boot_end.get()
+    left = math.inf if end is None else max(0.0, end - time.monotonic())
+    return Deadline(min(seconds, left))
+
+
+def run(
+    deadline: Deadline,
+    call: Callable[[], Answer],
+    *,
+    again: Callable[[Exception], bool] = lambda _: False,
+) -> Outcome[Answer]:
+    """Return how *call* ended, at the *deadline* at the latest: then its error is TimeoutError.
+
+    An error that *again* accepts is tried anew, after a pause with jitter, while there is time.
+    """
+    pause = _FIRST_PAUSE
+    while True:
+        outcome = _once(deadline, call)
+        if outcome.error is None or not again(outcome.error):
+            return outcome
+        wait = pause * (1 + random.random())  # noqa: S311 - jitter, not a secret
+        if wait >= deadline.remaining():
+            return outcome
+        time.sleep(wait)
+        pause *= 2
+
+
+def _once(deadline: Deadline, call: Callable[[], Answer]) -> Outcome[Answer]:
+    done: list[Outcome[Answer]] = []
+
+    def work() -> None:
+        try:
+            done.append(Outcome(call(), None))
+        except Exception as error:  # noqa: BLE001 - handed over
+            done.append(Outcome(None, error))
+
+    # A daemon: a call that never returns must not keep the process from ending.
+    thread = threading.Thread(target=work, name="safetwilio-backend", daemon=True)
+    if deadline.remaining():
+        thread.start()
+        thread.join(deadline.remaining())
+    return done[0] if done else Outcome(None, TimeoutError())
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
