@@ -37,12 +37,15 @@ class Served(NamedTuple):
 
 @contextmanager
 def emulator() -> Iterator[Served]:
-    """Run ``python -m safetwilio.testing.server`` for the length of the block."""
+    """Run ``safetwilio emulator`` for the length of the block."""
     with tempfile.TemporaryDirectory() as temporary:
         credentials = Path(temporary) / "credentials.json"
-        command = [sys.executable, "-m", "safetwilio.testing.server", "--credentials"]
+        command = [sys.executable, "-m", "safetwilio.cli.main", "emulator", "--json"]
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [*command, str(credentials)], stdout=subprocess.PIPE, env=_without_ours()
+            [*command, "--credentials", str(credentials)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_without_ours(),
         )
         try:
             if process.stdout is None or not process.stdout.readline():

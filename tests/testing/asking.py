@@ -44,6 +44,8 @@ class Ask:
             host = "accounts.twilio.com"
         if path.startswith("/v1/Keys"):
             host = "iam.twilio.com"
+        if path.startswith("/v1/Services"):
+            host = "messaging.twilio.com"
         return self.emulator.handle(
             EmulatedRequest(
                 method=method,

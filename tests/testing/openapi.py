@@ -28,6 +28,24 @@ DOCUMENTS = {
     "api": "twilio_api_v2010.json",
     "accounts": "twilio_accounts_v1.json",
     "iam": "twilio_iam_v1.json",
+    "messaging": "twilio_messaging_v1.json",
+    "voice": "twilio_voice_v1.json",
+    "monitor": "twilio_monitor_v1.json",
+}
+# where a schema denies what its own description, or each of its examples, has
+AMENDED: dict[tuple[str, str], dict[str, Any]] = {
+    # "a User ID or an Account SID"; the filter of that name also speaks of API credentials
+    ("monitor.v1.event", "actor_sid"): {"pattern": "^(US|AC|SK)[0-9a-fA-F]{32}$"},
+    # a number; strings in the examples
+    ("api.v2010.account.usage.usage_record", "price"): {
+        "type": ["number", "string"],
+        "nullable": False,
+    },
+    # "empty for non-recurring triggers"
+    ("api.v2010.account.usage.usage_trigger", "recurring"): {
+        "type": ["string", "null"],
+        "enum": ["daily", "monthly", "yearly", "alltime", None],
+    },
 }
 
 formats = FormatChecker(formats=())
@@ -45,7 +63,8 @@ def is_iso8601(value: object) -> bool:
 
 @formats.checks("uri")
 def is_uri(value: object) -> bool:
-    return value is None or re.fullmatch(r"(https://[a-z.]+)?/\S+", str(value)) is not None
+    # the examples have empty ones
+    return value in {None, ""} or re.fullmatch(r"(https://[a-z.]+)?/\S+", str(value)) is not None
 
 
 @formats.checks("uri-map")
@@ -55,7 +74,9 @@ def is_uri_map(value: object) -> bool:
 
 @formats.checks("phone-number")
 def is_phone_number(value: object) -> bool:
-    return value is None or re.fullmatch(r"\+\d{2,15}", str(value)) is not None
+    # that of a friendly_name is for display, as in the examples
+    form = r"\+\d{2,15}|\(\d{3}\) \d{3}-\d{4}"
+    return value is None or re.fullmatch(form, str(value)) is not None
 
 
 @formats.checks("currency")
@@ -65,7 +86,13 @@ def is_currency(value: object) -> bool:
 
 @cache
 def document(product: str) -> dict[str, Any]:
-    return json.loads((FOLDER / DOCUMENTS[product]).read_text(encoding="utf-8"))
+    read: dict[str, Any] = json.loads((FOLDER / DOCUMENTS[product]).read_text(encoding="utf-8"))
+    schemas = read["components"]["schemas"]
+    for (beginning, field), change in AMENDED.items():
+        for schema in (each for name, each in schemas.items() if name.startswith(beginning)):
+            kept = schema["properties"][field]
+            schema["properties"][field] = {**({} if "$ref" in kept else kept), **change}
+    return read
 
 
 def strict(product: str, node: Any) -> Any:
@@ -77,7 +104,7 @@ def strict(product: str, node: Any) -> Any:
     if "$ref" in node:
         return strict(product, document(product)["components"]["schemas"][node["$ref"][21:]])
     schema = {name: strict(product, value) for name, value in node.items()}
-    if schema.pop("nullable", False) is True:
+    if schema.pop("nullable", False) is True and "type" in schema:
         schema["type"] = [schema["type"], "null"]
     if isinstance(schema.get("properties"), dict) and "object" in schema.get("type", ()):
         schema |= {"required": list(schema["properties"]), "additionalProperties": False}

@@ -47,7 +47,7 @@ def test_the_outbox_has_what_was_sent_and_by_which_key(emulator: Emulator, ask: 
         ({**GOOD, "To": "+0555"}, 21211),
         ({**GOOD, "From": "much too long a name"}, 21212),
         ({**GOOD, "Body": "x" * 1601}, 21617),
-        ({"To": RECIPIENT, "MessagingServiceSid": "MG1", "Body": "x"}, 20001),
+        ({"To": RECIPIENT, "MessagingServiceSid": "MG1", "Body": "x"}, 21705),
     ],
 )
 def test_what_is_refused(emulator: Emulator, form: dict[str, str], code: int) -> None:
@@ -66,7 +66,7 @@ def test_what_is_refused(emulator: Emulator, form: dict[str, str], code: int) ->
     ],
 )
 def test_the_code_for_a_missing_body(code: int, sender: dict[str, str], known: int | None) -> None:
-    emulator = Emulator(assumptions={"missing_body_code": code})
+    emulator = Emulator(assumptions={"missing_body_code": code, "unknown_service": "accepted"})
     assert send(emulator, To=RECIPIENT, **sender).json()["code"] == (known or code)
 
 
@@ -88,7 +88,8 @@ def test_what_counts_as_a_character_of_the_body(unit: str, cyrillic: int) -> Non
 @pytest.mark.parametrize("code", [20001, 400])
 def test_the_code_for_a_parameter_without_a_code_of_its_own(code: int) -> None:
     emulator = Emulator(assumptions={"bad_parameter_code": code})
-    refused = send(emulator, To=RECIPIENT, MessagingServiceSid="MG1", Body="x")
+    sid = send(emulator, **GOOD).json()["sid"]
+    refused = read(emulator, sid, "POST", Status="sent")
     assert (refused.status, refused.json()["code"]) == (400, code)
 
 
@@ -175,9 +176,14 @@ def test_the_status_of_a_conflict(status: int) -> None:
     assert [each.json()["code"] for each in (deleted, canceled)] == [20009, 30409]
 
 
+def service(emulator: Emulator) -> str:
+    key = pair_of(emulator.standard_key)
+    return str(Ask(emulator)("POST", "/v1/Services", key, FriendlyName="web").json()["sid"])
+
+
 def schedule(emulator: Emulator, **ahead: float) -> EmulatedResponse:
     due = (emulator.now() + timedelta(**ahead)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    form = {"MessagingServiceSid": SERVICE, "ScheduleType": "fixed", "SendAt": due}
+    form = {"MessagingServiceSid": service(emulator), "ScheduleType": "fixed", "SendAt": due}
     return send(emulator, To=RECIPIENT, Body="later", **form)
 
 
@@ -198,7 +204,7 @@ def test_a_scheduled_message_waits_and_can_be_canceled_until_it_is_due(emulator:
 def test_the_window_of_scheduling(emulator: Emulator) -> None:
     assert schedule(emulator, minutes=14).json()["code"] == 35114
     assert schedule(emulator, days=36).json()["code"] == 35114
-    form = {"MessagingServiceSid": SERVICE, "ScheduleType": "fixed", "SendAt": "soon"}
+    form = {"MessagingServiceSid": service(emulator), "ScheduleType": "fixed", "SendAt": "soon"}
     assert send(emulator, To=RECIPIENT, Body="x", **form).json()["code"] == 35114
     dropped = send(emulator, **GOOD, ScheduleType="fixed", SendAt="soon")
     assert dropped.json()["status"] == "queued", "without a service the parameters are dropped"

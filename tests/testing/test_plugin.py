@@ -10,6 +10,8 @@ import threading
 
 import pytest
 
+from safetwilio.testing.assumptions import every_choice
+
 pytest_plugins = ["pytester"]
 
 
@@ -180,3 +182,85 @@ def test_another_value_of_the_ini_option_is_a_usage_error(clean: pytest.Pytester
     result = clean.runpytest_subprocess()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*ini option safetwilio is 'emulator' or empty, not 'on'*"])
+
+
+def test_a_marked_test_runs_under_every_choice(clean: pytest.Pytester) -> None:
+    clean.makepyfile(
+        """
+        import pytest
+        seen = []
+
+        @pytest.mark.safetwilio_every_assumption
+        def test_it(safetwilio_emulator, safetwilio_outbox):
+            from safetwilio import client
+            assert client.messages.list() == list(safetwilio_outbox)
+            seen.append(safetwilio_emulator.assumptions)
+
+        def test_all_were_there():
+            from safetwilio.testing import Emulator
+            from safetwilio.testing.assumptions import ASSUMPTIONS, every_choice
+            assert seen == [Emulator(assumptions=each).assumptions for each in every_choice()]
+            assert seen[0] == {each.name: each.default for each in ASSUMPTIONS}
+        """
+    )
+    result = clean.runpytest_subprocess("-p", "no:randomly", "--strict-markers", "-v")
+    result.assert_outcomes(passed=len(every_choice()) + 1)
+    result.stdout.fnmatch_lines(["*::test_it?defaults? PASSED*"])
+    result.stdout.fnmatch_lines(["*::test_it?suspended_status=403? PASSED*"])
+
+
+def test_a_marked_class_and_a_marked_module_too(clean: pytest.Pytester) -> None:
+    clean.makepyfile(
+        test_class="""
+        import pytest
+
+        @pytest.mark.safetwilio_every_assumption
+        class TestIt:
+            def test_it(self, safetwilio_outbox):
+                pass
+        """,
+        test_module="""
+        import pytest
+        pytestmark = pytest.mark.safetwilio_every_assumption
+
+        def test_it(safetwilio_emulator):
+            pass
+        """,
+    )
+    clean.runpytest_subprocess().assert_outcomes(passed=2 * len(every_choice()))
+
+
+def test_a_marked_test_without_an_emulator_is_an_error(clean: pytest.Pytester) -> None:
+    clean.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.safetwilio_every_assumption
+        def test_it():
+            pass
+        """
+    )
+    result = clean.runpytest_subprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*needs a test that uses safetwilio_emulator*"])
+
+
+def test_one_choice_may_be_made_for_a_test(clean: pytest.Pytester) -> None:
+    clean.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("safetwilio_assumptions", [{"suspended_status": 403}])
+        def test_one(safetwilio_emulator):
+            assert safetwilio_emulator.assumptions["suspended_status"] == 403
+
+        def test_none(safetwilio_emulator):
+            assert safetwilio_emulator.assumptions["suspended_status"] == 401
+        """
+    )
+    clean.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+def test_the_mark_is_declared(clean: pytest.Pytester) -> None:
+    result = clean.runpytest_subprocess("--markers")
+    result.stdout.fnmatch_lines(["@pytest.mark.safetwilio_every_assumption: *"])

@@ -1,32 +1,32 @@
-"""The HTTP server: starting, stopping, routing by Host, many clients, and running alone."""
+"""The HTTP server: starting, stopping, routing by Host, many clients, and ill-behaved ones."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
-import json
-import os
-import signal
+import select
 import socket
-import stat
-import subprocess
-import sys
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
-from asking import RECIPIENT, SENDER, basic, pair_of, paths, token_of
+from asking import RECIPIENT, SENDER, Ask, basic, pair_of, paths, token_of
 
-from safetwilio.shapes import EMULATOR_MARK
 from safetwilio.testing import Emulator, EmulatorServer
 from safetwilio.testing import __getattr__ as lazily
-from safetwilio.testing.server import main as serve
+from safetwilio.testing import connection as limits
+from safetwilio.testing import server as servers
+from safetwilio.testing.faults import hold, latency, slow_body
 from safetwilio.testing.server import write_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from twilio.rest import Client
+
+    from safetwilio.testing.faults import Fault
 
 MESSAGE = {"to": RECIPIENT, "from_": SENDER, "body": "hi"}
 
@@ -168,30 +168,6 @@ def test_an_emulator_of_ones_own_is_served() -> None:
     assert [entry.path for entry in emulator.requests] == ["/anything"]
 
 
-def test_alone_it_prints_no_secret_and_hides_its_credentials(tmp_path: Path) -> None:
-    path = tmp_path / "credentials.json"
-    path.write_text("old")
-    command = [sys.executable, "-m", "safetwilio.testing.server", "--credentials", str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout
-        line = process.stdout.readline().decode()
-        shown, hidden = json.loads(line), json.loads(path.read_text())
-        keys = {"Authorization": basic(tuple(hidden["standard_key"].values()))["authorization"]}
-        listing = f"/2010-04-01/Accounts/{shown['account_sid']}/Messages.json"
-        status = exchange(int(shown["url"].rpartition(":")[2]), "GET", listing, keys).status
-        process.send_signal(signal.SIGTERM)
-        out, errors = process.communicate(timeout=30)
-    assert status == 200
-    assert EMULATOR_MARK in hidden["account_sid"]
-    secrets = [hidden["auth_token"], hidden["standard_key"]["secret"], hidden["main_key"]["secret"]]
-    assert not [secret for secret in secrets if secret in line]
-    assert (out, errors) == (b"", b"")
-    if os.name == "posix":
-        assert process.returncode == 0
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_credentials_that_cannot_be_written_leave_nothing(
     server: EmulatorServer, tmp_path: Path
 ) -> None:
@@ -223,9 +199,193 @@ def test_two_answers_on_one_connection(server: EmulatorServer) -> None:
     assert pair_of(emulator.main_key)[0] in path
 
 
-def test_what_cannot_be_served_or_written_is_one_line(
-    server: EmulatorServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+SOON = 1.0  # seconds; a thread that does not end makes stop() wait for five
+
+
+def head(server: EmulatorServer, method: str = "GET", what: str = "messages") -> bytes:
+    """Return a request without the empty line at its end."""
+    emulator = server.emulator
+    lines = [f"{method} {paths(emulator.account)[what]} HTTP/1.1", "Host: api.twilio.com"]
+    headers = basic(pair_of(emulator.standard_key))
+    return "\r\n".join([*lines, *(f"{n}: {v}" for n, v in headers.items())]).encode()
+
+
+@contextlib.contextmanager
+def connected(server: EmulatorServer, count: int = 1) -> Iterator[list[socket.socket]]:
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            for _ in range(count)
+        ]
+
+
+def stops_soon(server: EmulatorServer) -> bool:
+    began = monotonic()
+    server.stop()
+    return monotonic() - began < SOON
+
+
+def test_three_hundred_connections_are_kept_alive() -> None:
+    before = set(threading.enumerate())
+    server, count = EmulatorServer().start(), 300
+    with connected(server, count) as clients:
+        for _ in range(2):
+            for client in clients:
+                client.sendall(head(server) + b"\r\n\r\n")
+            for client in clients:
+                response = http.client.HTTPResponse(client)
+                response.begin()
+                assert response.status == 200
+                response.read()
+        assert len(server.emulator.requests) == 2 * count
+        assert len(set(threading.enumerate()) - before) == count + 1
+        assert stops_soon(server)
+        assert [client.recv(1) for client in clients] == [b""] * count
+    assert set(threading.enumerate()) == before
+
+
+def silent(server: EmulatorServer, client: socket.socket) -> None:
+    """Connect and say nothing."""
+
+
+def half_a_head(server: EmulatorServer, client: socket.socket) -> None:
+    client.sendall(head(server))
+
+
+def half_a_body(server: EmulatorServer, client: socket.socket) -> None:
+    client.sendall(head(server, "POST") + b"\r\nContent-Length: 100\r\n\r\nTo=")
+
+
+def half_open(server: EmulatorServer, client: socket.socket) -> None:
+    client.sendall(head(server) + b"\r\n\r\n")
+    client.shutdown(socket.SHUT_WR)
+
+
+def not_reading(server: EmulatorServer, client: socket.socket) -> None:
+    """Ask for more than the buffers of both sockets hold, and read nothing."""
+    for _ in range(20):
+        Ask(server.emulator)(
+            "POST",
+            paths(server.emulator.account)["messages"],
+            pair_of(server.emulator.standard_key),
+            To=RECIPIENT,
+            From=SENDER,
+            Body="x" * 1600,
+        )
+    client.sendall(200 * (head(server) + b"\r\n\r\n"))
+
+
+@pytest.mark.parametrize("behave", [silent, half_a_head, half_a_body, half_open, not_reading])
+def test_an_ill_behaved_client_neither_disturbs_others_nor_the_end(
+    behave: Callable[[EmulatorServer, socket.socket], None],
 ) -> None:
-    for words in (["--port", str(server.port)], ["--credentials", str(tmp_path / "no" / "x")]):
-        assert serve(words) == 1
-        assert capsys.readouterr().err.count("\n") == 1
+    server = EmulatorServer().start()
+    with connected(server, 5) as clients:
+        for client in clients:
+            behave(server, client)
+        headers = basic(pair_of(server.emulator.standard_key))
+        path = paths(server.emulator.account)["messages"]
+        assert exchange(server.port, "GET", path, headers).status == 200
+        assert stops_soon(server)
+    assert not [each for each in threading.enumerate() if each.name.startswith("safetwilio")]
+
+
+@pytest.mark.parametrize("fault", [hold(), latency(3600), slow_body(3600)])
+def test_stop_does_not_wait_for_a_fault(fault: Fault) -> None:
+    server, arrived = EmulatorServer().start(), threading.Event()
+    server.emulator.faults.add(fault, match=lambda _: arrived.set() or True)
+    with connected(server) as [client]:
+        client.sendall(head(server) + b"\r\n\r\n")
+        assert arrived.wait(30)
+        assert stops_soon(server)
+
+
+def test_a_half_open_client_gets_its_answer(server: EmulatorServer) -> None:
+    with connected(server) as [client]:
+        half_open(server, client)
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        assert response.status == 200
+        response.read()
+        assert client.recv(1) == b"", "then the connection ends"
+
+
+def test_a_request_that_ends_too_early_is_not_processed(server: EmulatorServer) -> None:
+    with connected(server) as [client]:
+        client.sendall(head(server, "POST") + b"\r\nContent-Length: 100\r\n\r\nTo=%2B1555")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+    assert server.emulator.requests == ()
+
+
+@pytest.mark.parametrize(
+    ("extra", "status"),
+    [
+        (b"\r\nX: " + b"x" * 70_000, b"431"),
+        (b"".join(b"\r\nX-%d: x" % number for number in range(200)), b"431"),
+    ],
+)
+def test_a_head_that_is_too_large_is_refused(
+    server: EmulatorServer, extra: bytes, status: bytes
+) -> None:
+    with connected(server) as [client]:
+        client.sendall(head(server) + extra + b"\r\n\r\n")
+        assert client.recv(100).split()[1] == status
+    assert server.emulator.requests == ()
+
+
+def test_a_path_that_is_too_long_is_refused(server: EmulatorServer) -> None:
+    with connected(server) as [client]:
+        client.sendall(b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n")
+        assert client.recv(100).split()[1] == b"414"
+
+
+@pytest.mark.parametrize("start", [b"", b"\r\nContent-Length: 1000\r\n\r\n"])
+def test_a_request_that_trickles_in_is_cut_off(
+    server: EmulatorServer, monkeypatch: pytest.MonkeyPatch, start: bytes
+) -> None:
+    """Though there is never a long pause: in its head, or in its body."""
+    monkeypatch.setattr(limits, "EXCHANGE_SECONDS", 0.2)
+    with connected(server) as [client], contextlib.suppress(ConnectionError):
+        client.sendall(head(server, "POST") + start)
+        while not select.select([client], [], [], 0.02)[0]:
+            client.sendall(b"x")
+        assert client.recv(1) == b""
+    assert server.emulator.requests == ()
+
+
+def test_an_idle_connection_ends(server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "IDLE_SECONDS", 0.05)
+    with connected(server) as [client]:
+        assert client.recv(1) == b""
+
+
+def test_connections_beyond_the_most_are_closed(
+    server: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "MOST_CONNECTIONS", 2)
+    with connected(server, 3) as clients:
+        with contextlib.suppress(ConnectionError):
+            assert clients[2].recv(1) == b""
+        clients[0].sendall(head(server) + b"\r\n\r\n")
+        assert clients[0].recv(12) == b"HTTP/1.1 200"
+    ended = threading.Event()
+    while not ended.is_set():  # until the server has noticed that they are gone
+        with contextlib.suppress(ConnectionError, http.client.HTTPException):
+            assert exchange(server.port, "GET", "/", {}).status == 401
+            ended.set()
+
+
+def test_an_emulator_may_forget() -> None:
+    emulator = Emulator(remember=3)
+    ask, path = Ask(emulator), paths(emulator.account)["messages"]
+    key, form = pair_of(emulator.standard_key), {"To": RECIPIENT, "From": SENDER}
+    sids = [ask("POST", path, key, **form, Body="x").json()["sid"] for _ in range(5)]
+    assert [message.sid for message in emulator.messages] == sids[2:]
+    assert [message.sid for message in emulator.messages[1:]] == sids[3:]
+    assert (emulator.messages[-1].sid, len(emulator.requests)) == (sids[4], 3)
+    listed = ask("GET", path, key).json()["messages"]
+    assert [each["sid"] for each in listed] == sids[::-1], "the account has them still"
+    emulator.reset()
+    assert [ask("GET", path, key).status for _ in range(4)] == [200] * 4
+    assert len(emulator.requests) == 3

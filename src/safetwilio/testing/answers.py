@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and the document that goes with it; 204 has none."""
+    """A status and the document that goes with it; 204 has none.
+
+    *changes* is what an event tells instead of the document; if empty, nothing happened.
+    """
 
     status: int
     document: dict[str, Any] | None = field(default=None, repr=False)
+    changes: dict[str, Any] | None = field(default=None, repr=False)
 
 
 class Refused(Exception):

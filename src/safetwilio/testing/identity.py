@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from safetwilio.shapes import ACCOUNT_PREFIX, KEY_PREFIX, is_sid
 from safetwilio.testing.answers import Refused, not_authenticated
 from safetwilio.testing.assumptions import credentials as assumed
+from safetwilio.testing.assumptions import geo
 from safetwilio.testing.call import Call, Caller
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class Area(enum.Enum):
     IAM_KEYS = "keys on iam.twilio.com"
     ACCOUNTS = "accounts"
     TOKENS = "tokens"
+    GEO = "geo permissions"
+
+
+# which switch decides on the weakest credential, where no source does
+_WEAKEST = {Area.TOKENS: assumed.TOKEN_ROTATION_NEEDS, Area.GEO: geo.GEO_NEEDS}
 
 
 def basic_pair(request: EmulatedRequest) -> tuple[str, str]:
@@ -74,18 +80,14 @@ def _is_public(credential: str) -> bool:
 def authenticate(world: World, request: EmulatedRequest) -> Caller:
     """Return whose credentials *request* carries, or raise 401/20003."""
     username, password = basic_pair(request)
-    account = world.key_owners.get(username) or world.accounts.get(username)
+    world.in_force.settle()
+    account, key = world.in_force.keys.get(username) or (world.accounts.get(username), None)
     if account is None:
         raise not_authenticated()
-    key = account.keys.get(username)
-    if key is not None:
-        accepted = [key.secret]
-    else:
-        # a secondary token authenticates before it is promoted (OpenAPI: secondary_auth_token)
-        accepted = [account.auth_token, account.secondary_auth_token or account.auth_token]
+    accepted = (key.secret,) if key else world.in_force.tokens[account.sid]
     if not any(hmac.compare_digest(password.encode(), each.encode()) for each in accepted):
         raise not_authenticated()
-    if account.status != "active":
+    if world.in_force.statuses[account.sid] != "active":
         raise _suspended(world)
     return Caller(account, key)
 
@@ -133,10 +135,9 @@ def _reaches(call: Call, area: Area) -> bool:
 
 def _strong_enough(call: Call, area: Area) -> bool:
     strength = call.caller.strength
-    if area is Area.TOKENS:
+    if area in _WEAKEST:
         order = ("standard", "main", "token")
-        needed = str(call.assumed(assumed.TOKEN_ROTATION_NEEDS))
-        return order.index(strength) >= order.index(needed)
+        return order.index(strength) >= order.index(str(call.assumed(_WEAKEST[area])))
     return strength != "standard" or area is Area.ORDINARY
 
 
@@ -155,7 +156,8 @@ def _permits(allowed: frozenset[str], permission: str) -> bool:
 
 def _refuse_if_dormant(call: Call, area: Area) -> None:
     """Refuse to act below a suspended subaccount; its own resource stays in its parent's reach."""
-    if call.account.status == "active" or area is Area.ACCOUNTS:
+    status = call.world.in_force.statuses[call.account.sid]
+    if status == "active" or area is Area.ACCOUNTS:
         return
     readable = bool(call.assumed(assumed.SUSPENDED_READABLE_BY_PARENT))
     if call.request.method == "POST" or not readable:

@@ -1,4 +1,4 @@
-"""The pytest plugin: two fixtures, and an ini option for tests that import a client at once.
+"""The pytest plugin: fixtures, a mark, and an ini option for tests that import a client at once.
 
 Loading it changes nothing and imports nothing heavy; the emulator comes with the first fixture,
 or with ``safetwilio = emulator`` in the ini file.
@@ -13,10 +13,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from safetwilio.testing.emulator import Emulator, Outbox
+    from safetwilio.testing.assumptions import Choice
+    from safetwilio.testing.emulator import Emulator
+    from safetwilio.testing.journal import Outbox
     from safetwilio.testing.server import EmulatorServer
 
 INI = "safetwilio"
+MARK = "safetwilio_every_assumption"
 
 # Whatever else could name or alter the default account's credentials gives way to the emulator's.
 _PAIR = ("ACCOUNT_SID", "API_KEY", "API_KEY_SID", "API_SECRET", "API_KEY_SECRET", "AUTH_TOKEN")
@@ -40,7 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start an emulator for the whole session if the ini file asks for it."""
+    """Declare the mark, and start an emulator for the session if the ini file asks for it."""
+    config.addinivalue_line(
+        "markers", f"{MARK}: run the test once for each thing that nobody knows about Twilio"
+    )
     chosen = str(config.getini(INI)).strip()
     if not chosen:
         return
@@ -54,15 +60,39 @@ def pytest_configure(config: pytest.Config) -> None:
     point_to(server, environment)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a marked test run under every choice of the assumptions."""
+    if metafunc.definition.get_closest_marker(MARK) is None:
+        return
+    if "safetwilio_assumptions" not in metafunc.fixturenames:
+        pytest.fail(f"{MARK} needs a test that uses safetwilio_emulator", pytrace=False)
+    from safetwilio.testing.assumptions import every_choice
+
+    choices = every_choice()
+    ids = [" ".join(f"{name}={value}" for name, value in each.items()) for each in choices]
+    metafunc.parametrize(
+        "safetwilio_assumptions", choices, indirect=True, ids=[each or "defaults" for each in ids]
+    )
+
+
 @pytest.fixture
-def safetwilio_emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+def safetwilio_assumptions(request: pytest.FixtureRequest) -> dict[str, Choice]:
+    """Give the emulator its assumptions by name: the defaults, unless parametrized indirectly."""
+    return dict(getattr(request, "param", {}))
+
+
+@pytest.fixture
+def safetwilio_emulator(
+    safetwilio_assumptions: dict[str, Choice], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Emulator]:
     """Give the test a fresh emulator, and safetwilio its seeded account and Standard key.
 
     The server's URL is ``os.environ["SAFETWILIO_EMULATOR"]``; it stops with the test.
     """
+    from safetwilio.testing.emulator import Emulator
     from safetwilio.testing.server import EmulatorServer
 
-    with EmulatorServer() as server:
+    with EmulatorServer(Emulator(assumptions=safetwilio_assumptions)) as server:
         point_to(server, monkeypatch)
         _reset()
         yield server.emulator

@@ -24,7 +24,9 @@ class Route:
 
     *area* decides which kinds of credentials it takes. *permission* is what a Restricted key needs
     (facts: twilio.md, section 7; all but those of messages are third-party knowledge); ``None``
-    means that no policy can grant it. Few routes are *for_test_credentials* too.
+    means that no policy can grant it. Few routes are *for_test_credentials* too. Success is noted
+    in the account's log as *event*, a type such as ``application.updated`` or a function that
+    returns it (``resources.events``).
     """
 
     product: str
@@ -34,6 +36,7 @@ class Route:
     area: Area = Area.ORDINARY
     permission: str | None = None
     for_test_credentials: bool = False
+    event: str | Callable[[Call], str] | None = None
     pattern: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

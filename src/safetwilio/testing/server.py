@@ -1,39 +1,35 @@
 """The emulator behind HTTP on 127.0.0.1, for real clients.
 
-In a program: ``with EmulatorServer() as server: … server.url …``. Alone:
-``python -m safetwilio.testing.server --port 0 --credentials PATH`` prints one JSON line with its
-URL and SIDs, and writes the secrets to the file *PATH*, which only its owner can read.
+In a program: ``with EmulatorServer() as server: … server.url …``. Alone: ``safetwilio emulator``.
 
-Requests go to the product that their ``Host`` header names, whatever address they were sent to.
+Requests go to the product that their ``Host`` header names, whatever address they were sent to;
+those below ``/_emulator/`` go to the emulator itself (``safetwilio.testing.control``).
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
-import signal
 import socket
-import struct
-import sys
 import tempfile
 import threading
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Self
-from urllib.parse import parse_qsl
 
+from safetwilio.testing import control
+from safetwilio.testing.connection import HOST, Connection
 from safetwilio.testing.emulator import Emulator
-from safetwilio.testing.exchange import Delivery, EmulatedRequest, EmulatedResponse
+from safetwilio.testing.exchange import Delivery
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from types import TracebackType
 
-HOST = "127.0.0.1"
-LARGEST_BODY = 1 << 20  # bytes
+    from safetwilio.testing.exchange import EmulatedRequest, EmulatedResponse
+
+MOST_CONNECTIONS = 1000
 _BACKLOG = 256
 _JOIN_SECONDS = 5.0
 _RETRY_SECONDS = 0.1
@@ -42,13 +38,21 @@ _RETRY_SECONDS = 0.1
 class EmulatorServer:
     """Serve *emulator* (a fresh one by default) over HTTP/1.1 on 127.0.0.1.
 
-    *port* 0 takes a free one. ``stop()`` closes every connection and gives the port back before it
-    returns; a server can be started once.
+    *port* 0 takes a free one. *prepare* furnishes the emulator, at the start and again after a
+    reset over HTTP. ``stop()`` closes every connection and gives the port back before it returns;
+    a server can be started once. Connections beyond 1,000 at a time are closed at once.
     """
 
-    def __init__(self, emulator: Emulator | None = None, *, port: int = 0) -> None:
+    def __init__(
+        self,
+        emulator: Emulator | None = None,
+        *,
+        port: int = 0,
+        prepare: Callable[[Emulator], object] | None = None,
+    ) -> None:
         """Prepare to serve; nothing is bound before ``start()``."""
         self.emulator = emulator or Emulator()
+        self.prepare = prepare or (lambda _: None)
         self.stopping = threading.Event()
         self._port = port
         self._listener: socket.socket | None = None
@@ -57,6 +61,7 @@ class EmulatorServer:
         )
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
+        self._held: set[threading.Event] = set()
         self._active = 0
 
     def __repr__(self) -> str:
@@ -91,11 +96,15 @@ class EmulatorServer:
             raise RuntimeError("the emulator's server was started before")
         self._listener = socket.create_server((HOST, self._port), backlog=_BACKLOG)
         self._port = self._listener.getsockname()[1]
+        self.prepare(self.emulator)
         self._acceptor.start()
         return self
 
     def stop(self) -> None:
-        """Stop serving, end all connections and release the port; stopping twice is fine."""
+        """Stop serving, end all connections and release the port; stopping twice is fine.
+
+        Callbacks that are not answered yet end too.
+        """
         if self._listener is None or self.stopping.is_set():
             return
         self.stopping.set()
@@ -106,24 +115,42 @@ class EmulatorServer:
         self._listener.close()
         with self._lock:
             connections = dict(self._connections)
-        for connection, thread in connections.items():
+            for answered in self._held:
+                answered.set()
+        for connection in connections:
             with contextlib.suppress(OSError):  # closed by its own thread meanwhile
                 connection.shutdown(socket.SHUT_RDWR)
-            thread.join(_JOIN_SECONDS)
+        end = monotonic() + _JOIN_SECONDS
+        for thread in connections.values():
+            thread.join(max(end - monotonic(), 0))
+        self.emulator.callbacks.stop()
 
-    def answer(self, request: EmulatedRequest) -> tuple[EmulatedResponse, int]:
-        """Return the answer to *request* and how many requests are under way, after its delay."""
+    def answer(self, request: EmulatedRequest) -> EmulatedResponse:
+        """Return the answer to *request* when it is time to deliver it."""
+        if request.path.startswith(control.PREFIX):
+            return control.answer(self, request)
         with self._lock:
             self._active += 1
             active = self._active
         try:
-            response = self.emulator.handle(request)
+            response = self.emulator.handle(request, under_way=active)
             if response.delay and response.delivery is not Delivery.SLOW:
                 self.stopping.wait(response.delay)
-            return response, active
+            if response.held is not None:
+                self._wait_for(response.held)
+            return response
         finally:
             with self._lock:
                 self._active -= 1
+
+    def _wait_for(self, answered: threading.Event) -> None:
+        with self._lock:
+            if self.stopping.is_set():
+                return
+            self._held.add(answered)
+        answered.wait()
+        with self._lock:
+            self._held.discard(answered)
 
     def _accept(self) -> None:
         while self._listener is not None:
@@ -135,7 +162,15 @@ class EmulatorServer:
             if self.stopping.is_set():
                 connection.close()
                 return
-            thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
+            if len(self._connections) >= MOST_CONNECTIONS:
+                connection.close()
+                continue
+            thread = threading.Thread(
+                target=self._serve,
+                args=(connection, address),
+                name="safetwilio-emulator-connection",
+                daemon=True,
+            )
             with self._lock:
                 self._connections[connection] = thread
             thread.start()
@@ -143,85 +178,11 @@ class EmulatorServer:
     def _serve(self, connection: socket.socket, address: tuple[str, int]) -> None:
         try:
             with contextlib.suppress(OSError):  # the client went away, or stop() ended it
-                _Connection(connection, address, self)
+                Connection(connection, address, self)
         finally:
             with self._lock:
                 del self._connections[connection]
             connection.close()
-
-
-class _Connection(BaseHTTPRequestHandler):
-    """One client connection: reads requests, writes what the emulator answers, logs nothing."""
-
-    protocol_version = "HTTP/1.1"
-    server_version = "safetwilio-emulator"
-    sys_version = ""
-    disable_nagle_algorithm = True
-    wbufsize = -1  # one write per answer
-
-    def __init__(
-        self, connection: socket.socket, address: tuple[str, int], owner: EmulatorServer
-    ) -> None:
-        self.owner = owner
-        super().__init__(connection, address, owner)  # type: ignore[arg-type]  # never used
-
-    def do(self) -> None:
-        """Answer one request of any method."""
-        body = self._read_body()
-        if body is None:
-            return
-        path, _, query = self.path.partition("?")
-        request = EmulatedRequest(
-            method=self.command,
-            host=(self.headers.get("Host") or HOST).lower(),
-            path=path,
-            query=tuple(parse_qsl(query, keep_blank_values=True)),
-            headers={name.lower(): value for name, value in self.headers.items()},
-            body=body,
-        )
-        self._write(*self.owner.answer(request))
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do  # noqa: N815
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-        """Log nothing: a request line may hold what must not be logged."""
-
-    def _read_body(self) -> bytes | None:
-        """Return the request's body, or answer 4xx and return ``None`` if it cannot be read."""
-        length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
-            self.close_connection = True
-            self.send_error(HTTPStatus.LENGTH_REQUIRED)
-            return None
-        if int(length) > LARGEST_BODY:
-            self.close_connection = True
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            return None
-        return self.rfile.read(int(length))
-
-    def _write(self, response: EmulatedResponse, active: int) -> None:
-        if response.delivery in {Delivery.DROPPED, Delivery.RESET}:
-            self.close_connection = True
-            if response.delivery is Delivery.RESET:
-                # l_onoff=1, l_linger=0: close() sends RST; two shorts on Windows, ints elsewhere
-                linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            return
-        self.send_response(response.status)
-        headers = {**response.headers, "Twilio-Concurrent-Requests": str(active)}
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if response.status != HTTPStatus.NO_CONTENT:
-            self.send_header("Content-Length", str(len(response.body)))
-        self.end_headers()
-        body = b"" if self.command == "HEAD" else response.body
-        if response.delivery is Delivery.SLOW:
-            half = len(body) // 2
-            self.wfile.write(body[:half])
-            self.wfile.flush()
-            self.owner.stopping.wait(response.delay)
-            body = body[half:]
-        self.wfile.write(body)
 
 
 def write_credentials(server: EmulatorServer, path: Path) -> None:
@@ -243,45 +204,3 @@ def write_credentials(server: EmulatorServer, path: Path) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve a fresh emulator until it is interrupted, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m safetwilio.testing.server")
-    parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
-    parser.add_argument(
-        "--credentials",
-        type=Path,
-        metavar="PATH",
-        help="write the seeded credentials there; without it nobody learns the secrets",
-    )
-    chosen = parser.parse_args(arguments)
-    with contextlib.ExitStack() as stack:
-        step = f"cannot serve port {chosen.port}"
-        try:
-            server = stack.enter_context(EmulatorServer(port=chosen.port))
-            step = f"cannot write {chosen.credentials}"
-            if chosen.credentials:
-                write_credentials(server, chosen.credentials)
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or type(error).__name__
-            print(f"{parser.prog}: {step}: {reason}", file=sys.stderr)  # noqa: T201
-            return 1
-        interrupted = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: interrupted.set())
-        emulator = server.emulator
-        line = {
-            "url": server.url,
-            "account_sid": emulator.account.sid,
-            "standard_key_sid": emulator.standard_key.sid,
-            "main_key_sid": emulator.main_key.sid,
-        }
-        print(json.dumps(line), flush=True)  # noqa: T201 - what the caller reads
-        while not interrupted.wait(1):  # Windows interrupts a wait between two, not within one
-            pass
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

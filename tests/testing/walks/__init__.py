@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from walks import credentials, messages, usage
+from walks import calls, credentials, events, geo, messages, numbers, services, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +20,11 @@ WALKS: tuple[Callable[[Ask], Iterator[EmulatedResponse]], ...] = (
     messages.walk,
     credentials.walk,
     usage.walk,
+    events.walk,
+    geo.walk,
+    numbers.walk,
+    services.walk,
+    calls.walk,
 )
 
 

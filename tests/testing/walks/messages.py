@@ -17,7 +17,8 @@ def walk(ask: Ask) -> Iterator[EmulatedResponse]:
     emulator = ask.emulator
     at, key = paths(emulator.account), pair_of(emulator.standard_key)
     message = {"To": RECIPIENT, "From": SENDER, "Body": "hi"}
-    service = {"To": RECIPIENT, "MessagingServiceSid": "MG" + 32 * "a", "Body": "later"}
+    yield (made := ask("POST", "/v1/Services", key, FriendlyName="web"))
+    service = {"To": RECIPIENT, "MessagingServiceSid": made.json()["sid"], "Body": "later"}
     soon = emulator.now() + timedelta(hours=1)
     when = {"ScheduleType": "fixed", "SendAt": f"{soon:%Y-%m-%dT%H:%M:%SZ}"}
     media = ["https://example.com/a.png"]

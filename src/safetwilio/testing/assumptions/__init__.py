@@ -14,15 +14,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from safetwilio.testing.assumptions import credentials, messages, requests
+from safetwilio.testing.assumptions import (
+    calls,
+    credentials,
+    events,
+    geo,
+    messages,
+    numbers,
+    propagation,
+    requests,
+    services,
+    usage,
+)
 from safetwilio.testing.assumptions.assumption import Assumption, Choice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["ASSUMPTIONS", "Assumption", "Choice", "choose", "every_choice"]
+__all__ = ["ASSUMPTIONS", "Assumption", "Choice", "choose", "every_choice", "overrides_in"]
 
-_AREAS = (credentials, requests, messages)
+_AREAS = (
+    credentials,
+    propagation,
+    requests,
+    messages,
+    geo,
+    usage,
+    events,
+    numbers,
+    services,
+    calls,
+)
 
 ASSUMPTIONS: tuple[Assumption, ...] = tuple(
     value for area in _AREAS for value in vars(area).values() if isinstance(value, Assumption)
@@ -43,6 +65,25 @@ def choose(overrides: Mapping[str, Choice]) -> dict[Assumption, Choice]:
             raise ValueError(f"{name} is one of {_BY_NAME[name].choices}, not {choice!r}")
         chosen[_BY_NAME[name]] = choice
     return chosen
+
+
+def overrides_in(words: Iterable[str]) -> dict[str, Choice]:
+    """Return the overrides that *words* such as ``suspended_status=403`` name.
+
+    Raises ``ValueError`` for a name or a choice that does not exist.
+    """
+    overrides: dict[str, Choice] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        known = _BY_NAME.get(name)
+        if known is None:
+            names = ", ".join(sorted(_BY_NAME))
+            raise ValueError(f"no assumption has that name; there are {names}")
+        choices = {str(choice).lower(): choice for choice in known.choices}
+        if text.lower() not in choices:
+            raise ValueError(f"{name} is one of {', '.join(choices)}")
+        overrides[name] = choices[text.lower()]
+    return overrides
 
 
 def every_choice() -> list[dict[str, Choice]]:

@@ -87,6 +87,17 @@ POLICY_ON_STANDARD_KEY = Assumption(
     about="updating a Standard key with a Policy: 400/70001, or the key becomes a Restricted one",
     status="inferred",
 )
+UNKNOWN_PERMISSION = Assumption(
+    name="unknown_permission",
+    default="refused",
+    choices=("refused", "accepted"),
+    source=(
+        "https://www.twilio.com/docs/api/errors/70002 speaks of malformed parameters; Twilio "
+        "publishes no list of permissions, the emulator's is third-party"
+    ),
+    about="a policy that names a permission nobody has published: 400/70002, or it is kept",
+    status="no source",
+)
 TOKEN_ROTATION_NEEDS = Assumption(
     name="token_rotation_needs",
     default="main",

@@ -101,7 +101,7 @@ _IAM = "/twilio/iam/accounts"  # permissions: facts, twilio.md, section 7
 
 ROUTES = (
     Route("api", "GET", f"{V2010}.json", list_all, Area.ACCOUNTS, f"{_IAM}/list"),
-    Route("api", "POST", f"{V2010}.json", create, Area.ACCOUNTS),
+    Route("api", "POST", f"{V2010}.json", create, Area.ACCOUNTS, event="account.created"),
     Route("api", "GET", f"{V2010}/{{Sid}}.json", fetch, Area.ACCOUNTS, f"{_IAM}/read"),
-    Route("api", "POST", f"{V2010}/{{Sid}}.json", update, Area.ACCOUNTS),
+    Route("api", "POST", f"{V2010}/{{Sid}}.json", update, Area.ACCOUNTS, event="account.updated"),
 )

@@ -13,14 +13,16 @@ from safetwilio.testing.answers import Answer, Refused
 from safetwilio.testing.assumptions import credentials as assumed
 from safetwilio.testing.identity import Area
 from safetwilio.testing.paging import page
+from safetwilio.testing.permissions import known_permissions
 from safetwilio.testing.resources import keys
+from safetwilio.testing.resources.events import of_key
 from safetwilio.testing.route import Route
 
 if TYPE_CHECKING:
     from safetwilio.testing.call import Call
     from safetwilio.testing.state import Key
 
-LARGEST_POLICY = 100  # facts: twilio.md, section 7
+LARGEST_POLICY = 100  # https://www.twilio.com/docs/iam/api-keys/restricted-api-keys
 
 delete = keys.delete
 
@@ -65,12 +67,16 @@ def _policy(call: Call) -> list[str]:
     try:
         policy = json.loads(call.get("Policy"))
         allow = policy["allow"]
-        sound = set(policy) == {"allow"} and 1 <= len(allow) <= LARGEST_POLICY
+        sound = set(policy) == {"allow"} and isinstance(allow, list)
+        sound = sound and 1 <= len(allow) <= LARGEST_POLICY
         sound = sound and all(each.startswith("/twilio/") for each in allow)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         sound = False
     if not sound:
         raise Refused(400, 70002, 'Policy is not {"allow": [1 to 100 permissions]}')
+    unknown = set(allow) - known_permissions()
+    if unknown and call.assumed(assumed.UNKNOWN_PERMISSION) == "refused":
+        raise Refused(400, 70002, f"Policy has no known permission called {min(unknown)}")
     return list(allow)
 
 
@@ -86,11 +92,12 @@ def _show(key: Key) -> dict[str, Any]:
 
 
 _ALL, _ONE = "/v1/Keys", "/v1/Keys/{Sid}"
+_KEYS = Area.IAM_KEYS
 
 ROUTES = (
-    Route("iam", "GET", _ALL, list_all, Area.IAM_KEYS, f"{keys.IAM}/list"),
-    Route("iam", "POST", _ALL, create, Area.IAM_KEYS, f"{keys.IAM}/create"),
-    Route("iam", "GET", _ONE, fetch, Area.IAM_KEYS, f"{keys.IAM}/read"),
-    Route("iam", "POST", _ONE, update, Area.IAM_KEYS, f"{keys.IAM}/update"),
-    Route("iam", "DELETE", _ONE, delete, Area.IAM_KEYS, f"{keys.IAM}/delete"),
+    Route("iam", "GET", _ALL, list_all, _KEYS, f"{keys.IAM}/list"),
+    Route("iam", "POST", _ALL, create, _KEYS, f"{keys.IAM}/create", event=of_key("created")),
+    Route("iam", "GET", _ONE, fetch, _KEYS, f"{keys.IAM}/read"),
+    Route("iam", "POST", _ONE, update, _KEYS, f"{keys.IAM}/update", event=of_key("updated")),
+    Route("iam", "DELETE", _ONE, delete, _KEYS, f"{keys.IAM}/delete", event=of_key("deleted")),
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from safetwilio.testing.answers import Answer, Refused, not_found, rfc2822
 from safetwilio.testing.identity import Area
 from safetwilio.testing.paging import page
+from safetwilio.testing.resources.events import of_key
 from safetwilio.testing.route import ACCOUNT, Route
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ IAM = "/twilio/iam/api-keys"  # permissions: facts, twilio.md, section 7
 
 ROUTES = (
     Route("api", "GET", _ALL, list_all, Area.KEYS, f"{IAM}/list"),
-    Route("api", "POST", _ALL, create, Area.KEYS, f"{IAM}/create"),
+    Route("api", "POST", _ALL, create, Area.KEYS, f"{IAM}/create", event=of_key("created")),
     Route("api", "GET", _ONE, fetch, Area.KEYS, f"{IAM}/read"),
-    Route("api", "POST", _ONE, update, Area.KEYS, f"{IAM}/update"),
-    Route("api", "DELETE", _ONE, delete, Area.KEYS, f"{IAM}/delete"),
+    Route("api", "POST", _ONE, update, Area.KEYS, f"{IAM}/update", event=of_key("updated")),
+    Route("api", "DELETE", _ONE, delete, Area.KEYS, f"{IAM}/delete", event=of_key("deleted")),
 )

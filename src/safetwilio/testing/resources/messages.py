@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from safetwilio.testing.answers import Answer, Refused, bad_parameter, not_found, rfc2822
 from safetwilio.testing.assumptions import messages as assumed
 from safetwilio.testing.paging import page
+from safetwilio.testing.resources import usage
+from safetwilio.testing.resources.events import of_message
 from safetwilio.testing.resources.outgoing import accept, segments
 from safetwilio.testing.route import ACCOUNT, Route
 from safetwilio.testing.state import Message
@@ -39,6 +41,7 @@ def create(call: Call) -> Answer:
     if not call.account.test:
         call.account.shelf(Message).put(message.sid, message)
         call.world.sent.append(message)
+        usage.meter(call.world, message)
     # every creation example of the OpenAPI file is still to be sent
     return Answer(201, _show(message, _first_status(message), None))
 
@@ -134,6 +137,9 @@ def _filters(call: Call) -> Callable[[Message], bool] | None:
         if query.get(name)
     }
 
+    def sender_of(message: Message) -> str | None:
+        return _sender(message, delivery(call, message)[1])
+
     def in_time(message: Message) -> bool:
         sent = delivery(call, message)[1]
         if sent is None and not unsent:
@@ -147,7 +153,7 @@ def _filters(call: Call) -> Callable[[Message], bool] | None:
     def wanted(message: Message) -> bool:
         return (
             query.get("To", message.to) == message.to
-            and query.get("From", message.from_) == message.from_
+            and ("From" not in query or query["From"] == sender_of(message))
             and (not bounds or in_time(message))
         )
 
@@ -186,6 +192,11 @@ def _show_now(call: Call, message: Message) -> dict[str, Any]:
     return _show(message, *delivery(call, message))
 
 
+def _sender(message: Message, sent: datetime | None) -> str | None:
+    """Return what *message* is from; a messaging service assigns it when it sends (OpenAPI)."""
+    return message.from_ or (message.pool_sender if sent else None)
+
+
 def _show(message: Message, status: str, sent: datetime | None) -> dict[str, Any]:
     uri = f"/2010-04-01/Accounts/{message.account_sid}/Messages/{message.sid}"
     return {
@@ -193,12 +204,12 @@ def _show(message: Message, status: str, sent: datetime | None) -> dict[str, Any
         "account_sid": message.account_sid,
         "messaging_service_sid": message.messaging_service_sid,
         "to": message.to,
-        "from": message.from_,
+        "from": _sender(message, sent),
         "body": message.body,
         "status": status,
         "direction": "outbound-api",
         # OpenAPI: initially 0 with a messaging service, since no sender is assigned yet
-        "num_segments": "0" if message.messaging_service_sid else str(segments(message.body)),
+        "num_segments": str(segments(message.body)) if _sender(message, sent) else "0",
         "num_media": str(len(message.media_urls)),
         "date_created": rfc2822(message.created),
         "date_updated": rfc2822(message.updated),
@@ -220,6 +231,6 @@ ROUTES = (
     Route("api", "GET", _ALL, list_all, permission=f"{_MESSAGES}/list"),
     Route("api", "POST", _ALL, create, permission=f"{_MESSAGES}/create", for_test_credentials=True),
     Route("api", "GET", _ONE, fetch, permission=f"{_MESSAGES}/read"),
-    Route("api", "POST", _ONE, update, permission=f"{_MESSAGES}/update"),
-    Route("api", "DELETE", _ONE, delete, permission=f"{_MESSAGES}/delete"),
+    Route("api", "POST", _ONE, update, permission=f"{_MESSAGES}/update", event=of_message),
+    Route("api", "DELETE", _ONE, delete, permission=f"{_MESSAGES}/delete", event="message.deleted"),
 )

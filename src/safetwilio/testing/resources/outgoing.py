@@ -12,8 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from safetwilio.shapes import is_sid
-from safetwilio.testing.answers import Refused, bad_parameter
+from safetwilio.testing.answers import Refused
 from safetwilio.testing.assumptions import messages as assumed
+from safetwilio.testing.assumptions import numbers as assumed_of_numbers
+from safetwilio.testing.assumptions import services as assumed_of_services
+from safetwilio.testing.resources import numbers, services
+from safetwilio.testing.resources.messaging_geo import may_send
 from safetwilio.testing.state import Message, new_sid
 
 if TYPE_CHECKING:
@@ -32,10 +36,15 @@ _E164 = re.compile(r"\+[1-9]\d{1,14}")
 # OpenAPI: From is a number, an alphanumeric sender ID, a short code, a SIM or a channel address
 _CHANNEL = re.compile(r"[a-z]+:.+")
 _SENDER = re.compile(r"\+[1-9]\d{1,14}|\d{3,8}|[A-Za-z0-9 +\-_&]{1,11}|DE[0-9a-fA-F]{32}|[a-z]+:.+")
+# body and status: github.com/sfreiberg/gotwilio/issues/17, github.com/appwrite/appwrite/issues/3859
+_NO_PERMISSION = (
+    "Permission to send an SMS has not been enabled for the region indicated by the 'To' number:"
+    " {}."
+)
 _MAGIC_TO = {
     "+15005550001": (21211, "The 'To' number {} is not a valid phone number."),
     "+15005550002": (21612, "The 'To' phone number {} is not reachable via SMS."),
-    "+15005550003": (21408, "Permission to send an SMS to the region of {} is not enabled."),
+    "+15005550003": (21408, _NO_PERMISSION),
     "+15005550004": (21610, "The message From/To pair violates a blacklist rule."),
     "+15005550009": (21614, "'To' number {} is not a valid mobile number."),
 }
@@ -59,6 +68,10 @@ def accept(call: Call) -> Message:
     _check_addresses(to, sender, service)
     if call.account.test:
         _check_magic(to, sender)
+    else:
+        _check_service(call, service)
+        _check_sender(call, sender)
+        _check_region(call, to)
     _check_content(call)
     media = tuple(call.form.get("MediaUrl", ()))
     now = call.world.now()
@@ -75,6 +88,7 @@ def accept(call: Call) -> Message:
         due=_due(call, now, service),
         media_urls=media,
         messaging_service_sid=service or None,
+        pool_sender=services.pool_sender(call.account, service, to) if service else None,
     )
 
 
@@ -105,7 +119,35 @@ def _check_addresses(to: str, sender: str, service: str) -> None:
     if sender and not _SENDER.fullmatch(sender):
         raise Refused(400, 21212, f"The 'From' number {sender} is not a valid phone number.")
     if service and not is_sid(service, "MG"):
-        raise bad_parameter("MessagingServiceSid", "not an MG SID")
+        raise Refused(400, 21705, "The Messaging Service Sid is invalid.")
+
+
+def _check_service(call: Call, service: str) -> None:
+    """Refuse a messaging service that cannot send; 21703 is assumed."""
+    if not service:
+        return
+    known = call.account.shelf(services.Service).get(service) is not None
+    if not known and call.assumed(assumed_of_services.UNKNOWN_SERVICE) == "refused":
+        raise Refused(400, 21701, "The Messaging Service does not exist.")
+    if not known or call.assumed(assumed_of_services.EMPTY_POOL) == "accepted":
+        return
+    if not services.pool(call.account, service):
+        raise Refused(400, 21703, "The Messaging Service has no phone number to send from.")
+
+
+def _check_sender(call: Call, sender: str) -> None:
+    """Refuse a phone number that the account does not have, if that is assumed.
+
+    https://www.twilio.com/docs/api/errors/21660 names a number of another account, 21659 a number
+    that is not Twilio's. Senders of other kinds are not looked at.
+    """
+    if call.assumed(assumed_of_numbers.SENDER_OWNERSHIP) != "enforced":
+        return
+    if not _E164.fullmatch(sender) or numbers.held(call.account, sender):
+        return
+    if numbers.is_held(call.world, sender):
+        raise Refused(400, 21660, "Mismatch between the 'From' number and the account")
+    raise Refused(400, 21659, f"'From' {sender} is not a Twilio phone number")
 
 
 def _check_magic(to: str, sender: str) -> None:
@@ -122,6 +164,21 @@ def _check_magic(to: str, sender: str) -> None:
     if to in _MAGIC_TO:
         code, message = _MAGIC_TO[to]
         raise Refused(400, code, message.format(to))
+
+
+def _check_region(call: Call, to: str) -> None:
+    """Refuse what the account's geo permissions do, with 400/21408.
+
+    https://www.twilio.com/docs/api/errors/21408 also names WhatsApp and RCS recipients whose
+    numbers begin with +98; nothing else to a channel address is a matter of geo permissions.
+    """
+    channel, _, number = to.rpartition(":")
+    if channel:
+        permitted = channel not in {"whatsapp", "rcs"} or not number.startswith("+98")
+    else:
+        permitted = may_send(call.world.assumptions, call.account, number)
+    if not permitted:
+        raise Refused(400, 21408, _NO_PERMISSION.format(to))
 
 
 def _check_content(call: Call) -> None:

@@ -75,8 +75,14 @@ def _secondary(call: Call) -> str:
     raise bad_parameter("AuthToken", "there is no secondary Auth Token")
 
 
+# events: facts, lockdown.md, section 4
+_CREATED, _DELETED, _PROMOTED = (
+    f"account-auth-token.{action}"
+    for action in ("secondary-created", "secondary-deleted", "promoted")
+)
+
 ROUTES = (
-    Route("accounts", "POST", SECONDARY, create_secondary, Area.TOKENS),
-    Route("accounts", "DELETE", SECONDARY, delete_secondary, Area.TOKENS),
-    Route("accounts", "POST", PROMOTE, promote, Area.TOKENS),
+    Route("accounts", "POST", SECONDARY, create_secondary, Area.TOKENS, event=_CREATED),
+    Route("accounts", "DELETE", SECONDARY, delete_secondary, Area.TOKENS, event=_DELETED),
+    Route("accounts", "POST", PROMOTE, promote, Area.TOKENS, event=_PROMOTED),
 )
