@@ -19,6 +19,7 @@ __version__ = "0.1.0.dev0"
 # "client" and "async_client" are not listed: a star import or a documentation tool must not boot.
 __all__ = [
     "TwilioSettings",
+    "access_token",
     "boot",
     "break_glass",
     "configure",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # a visible __getattr__ would make misspelt names pass
     from safetwilio import redaction as redact
     from safetwilio._boot import boot, configure, health, reset
     from safetwilio._proxy import get_client
+    from safetwilio.access_tokens import access_token
     from safetwilio.clients.rest import TwilioClient
     from safetwilio.policy import break_glass
     from safetwilio.settings import TwilioSettings
@@ -41,6 +43,7 @@ if TYPE_CHECKING:  # a visible __getattr__ would make misspelt names pass
 else:
     _HOMES = {
         "TwilioSettings": "safetwilio.settings",
+        "access_token": "safetwilio.access_tokens",
         "boot": "safetwilio._boot",
         "break_glass": "safetwilio.policy",
         "configure": "safetwilio._boot",

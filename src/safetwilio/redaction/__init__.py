@@ -72,8 +72,7 @@ def install(*, strict: bool = False) -> tuple[SinkHealth, ...]:
     if os.environ.get(SWITCH, "").strip().lower() == "off":
         return _switch_off()
     for name, sink in SINKS.items():
-        if sink.available() or not _wait_for(name, sink):
-            _install(name, sink)
+        _install_or_wait(name, sink)
     bad = [h for h in health() if h.state in {"fallback", "failed"}]
     if strict and bad:
         from safetwilio.errors import RedactionError
@@ -92,13 +91,15 @@ def uninstall() -> None:
 
 
 def health() -> tuple[SinkHealth, ...]:
-    """Return how each sink is."""
+    """Return how each sink is; Sentry's is installed anew if its library was imported anew."""
+    if _health["sentry"].state == "active" and sentry.is_stale():
+        _install_or_wait("sentry", sentry)
     return tuple(_health.values())
 
 
 def _switch_off() -> tuple[SinkHealth, ...]:
     with _lock:
-        known = all(h.detail == _SWITCHED_OFF for h in health())
+        known = all(h.detail == _SWITCHED_OFF for h in _health.values())
         uninstall()
         for name in SINKS:
             _health[name] = SinkHealth(name, "off", _SWITCHED_OFF)
@@ -107,6 +108,11 @@ def _switch_off() -> tuple[SinkHealth, ...]:
             "[ST704] %s=off: Twilio secrets are not masked in logs and Sentry events.", SWITCH
         )
     return health()
+
+
+def _install_or_wait(name: str, sink: Sink) -> None:
+    if sink.available() or not _wait_for(name, sink):
+        _install(name, sink)
 
 
 def _wait_for(name: str, sink: Sink) -> bool:

@@ -3,7 +3,8 @@
 A text without a secret is the common case and must cost almost nothing, so it is searched in two
 steps. First it is reduced to two symbols, letter-or-digit and anything else; when no run of
 letters and digits is as long as the shortest secret, the text is clean. Only else are the long
-runs compared with the forms of the registered secrets and with ``AC…``/``SK…`` SIDs.
+runs compared with the forms of the registered secrets, with ``AC…``/``SK…`` SIDs and with the
+headers of access tokens.
 This is complete because every form (see :mod:`safetwilio.redaction.forms`) is one such run;
 a value with other characters is searched for as it is.
 """
@@ -13,15 +14,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal
 
-from safetwilio.redaction import forms
+from safetwilio.redaction import forms, jwts
 from safetwilio.redaction.fingerprints import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Kind = Literal["account", "key", "secret", "token"]
+Kind = Literal["account", "jwt", "key", "secret", "token"]
 Shown = bytes | tuple[Kind, bytes]
-"""A mask, or the SID whose mask is made only when it is shown."""
+"""A mask, or the SID or JWT whose mask is made only when it is shown."""
 Span = tuple[int, int, Shown]
 
 FAILED = "[TWILIO:redaction-failed]"
@@ -86,10 +87,7 @@ class Matcher:
             if text in suspects:
                 for begin, end in _united(_occurrences(data, form), len(form)):
                     yield begin, end, shown
-        for prefix, kind, sid in _SIDS:
-            if prefix in suspects:
-                for begin, end in _united((m.start() for m in sid.finditer(data)), _SID_LENGTH):
-                    yield begin, end, (kind, data[begin : begin + _SID_LENGTH])
+        yield from _shaped(data, suspects)
         for form, shown in self._literals:
             for begin, end in _united(_occurrences(data, form), len(form)):
                 yield begin, end, shown
@@ -103,6 +101,17 @@ class Matcher:
             if len(run) > shortest or shortest == _SID_LENGTH or run in self._exact:
                 yield run
             start = -1 if end < 0 else shape.find(self._needle, end)
+
+
+def _shaped(data: bytes, suspects: str) -> Iterator[Span]:
+    """Yield what is secret by its shape alone, registered or not."""
+    for prefix, kind, sid in _SIDS:
+        if prefix in suspects:
+            for begin, end in _united((m.start() for m in sid.finditer(data)), _SID_LENGTH):
+                yield begin, end, (kind, data[begin : begin + _SID_LENGTH])
+    if jwts.may_be_in(suspects):
+        for begin, end in jwts.stretches(data):
+            yield begin, end, ("jwt", data[begin:end])
 
 
 def _occurrences(data: bytes, form: bytes) -> Iterator[int]:
@@ -131,8 +140,8 @@ def _united(starts: Iterable[int], length: int) -> Iterator[tuple[int, int]]:
 def _written(shown: Shown) -> bytes:
     if isinstance(shown, bytes):
         return shown
-    kind, sid = shown
-    return mask(kind, fingerprint(sid.decode("ascii")))
+    kind, found = shown
+    return mask(kind, fingerprint(found.decode("ascii")))
 
 
 def _splice(data: bytes, spans: list[Span]) -> bytes:

@@ -23,6 +23,11 @@ class Patch:
         self._original: Callable[..., Any] | None = None
         self._replacement: Callable[..., Any] | None = None
 
+    @property
+    def owner(self) -> Any:
+        """What the attribute is one of."""
+        return self._owner
+
     def apply(self) -> None:
         """Put the wrapper in place, unless it is there."""
         original, wrapper = vars(self._owner)[self._name], self._wrapper

@@ -57,11 +57,23 @@ def _is_initialising(name: str) -> bool:
     return bool(getattr(spec, "_initializing", False))
 
 
+def is_stale() -> bool:
+    """Return whether the library installed into is no longer the one that is imported.
+
+    A reloader or a test tool may have purged ``sys.modules``; a later import made another.
+    """
+    live = getattr(sys.modules.get("sentry_sdk.envelope"), "Envelope", None)
+    return bool(_patches) and _patches[0].owner is not live
+
+
 def install() -> None:
     """Redact every envelope of this process."""
     # As return values: after an import that failed half-way, a second one finds them loaded and
     # does not make them attributes of the new package.
     client, envelope = map(import_module, _PARTS)
+    if is_stale():
+        uninstall()
+        _patches.clear()
     if not _patches:
         _patches.append(Patch(envelope.Envelope, "serialize_into", _serialize_into))
         _patches.append(Patch(client, "make_transport", _make_transport))
