@@ -23,7 +23,7 @@ from safetwilio.errors import (
     UsageError,
 )
 from safetwilio.problems import Problem
-from support import Key, auth_token, leaks, new_key, refused, write
+from support import Key, assert_silent, auth_token, leaks, new_key, refused, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -294,6 +294,42 @@ def test_dead_key_is_forgotten_and_one_that_could_not_be_proven_is_not(
         safetwilio.boot(verify=True)
 
     assert safetwilio.health().booted is stays
+
+
+@pytest.mark.parametrize("what", ["a dead key", "main", "no answer"])
+def test_what_a_proof_finds_is_said_of_its_account(
+    key: Key, monkeypatch: pytest.MonkeyPatch, proofs: Callable[[object], None], what: str
+) -> None:
+    problems = [Problem(code="ST320", summary="s", fix="Make one: safetwilio init --replace")]
+    answers = {
+        "a dead key": InvalidCredentials(problems),
+        "no answer": BackendUnavailable(problems),
+    }
+    for name, value in key.environment("marketing").items():
+        monkeypatch.setenv(name, value)
+    safetwilio.get_client("marketing")
+    proofs(answers.get(what, "main"))
+    error = refused(lambda: _boot._prove("marketing", _boot.get_account("marketing")))
+
+    assert_silent(error, [key.secret])
+    errors = [error]
+    if what != "no answer":  # the account goes on refusing, with all that it said first
+        errors.append(refused(lambda: safetwilio.get_client("marketing")))
+    for each in errors:
+        assert type(each) is type(error)
+        assert each.account == "marketing"
+        assert "safetwilio init --account marketing" in str(each)
+        assert str(each).endswith("safetwilio doctor --account marketing")
+
+
+def test_a_demand_is_said_of_its_account(key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in key.environment("marketing").items():
+        monkeypatch.setenv(name, value)
+    booted = _boot.get_account("marketing")
+    error = refused(lambda: _boot._require_restricted("marketing", booted))
+
+    assert (error.code, error.account) == ("ST504", "marketing")
+    assert refused(lambda: safetwilio.get_client("marketing")).account == "marketing"
 
 
 @pytest.mark.usefixtures("configured")

@@ -24,6 +24,7 @@ PROGRAMS = (
     "docs/quickstart.md",
     "docs/configuration.md",
     "docs/redaction.md",
+    "docs/access-tokens.md",
 )
 PROJECT = "docs/testing.md"
 FENCE = re.compile(r"^<!-- runs(?:: (\S+))? -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -17,6 +17,7 @@ from safetwilio.policy import (
     broken_glass,
     emulator_url,
     require_destination,
+    require_twilio_host,
 )
 
 EMULATOR = "http://127.0.0.1:8910"
@@ -274,3 +275,34 @@ def test_refusal_shows_the_host_without_userinfo_path_or_query() -> None:
     assert "https://evil.example " in str(refused.value)
     for hidden in ("user", "pass@", "/path", "token=1"):
         assert hidden not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "sealed", "broken"),
+    [
+        ("https://api.twilio.com/x", True, True),
+        ("/2010-04-01/x", True, True),
+        ("http://api.twilio.com/x", False, True),
+        ("https://api.twilio.com:8443/x", False, True),
+        ("https://evil.example/x", False, False),
+        ("https://evil.example\\.twilio.com/x", False, False),
+        ("https://evil.example%2f.twilio.com/x", False, False),
+        ("https://eviltwilio.com/x", False, False),
+        ("https://[::1/x", False, False),
+    ],
+)
+def test_plain_credentials_go_to_twilio_or_to_no_host(
+    url: str, *, sealed: bool, broken: bool
+) -> None:
+    """What is allowed while the glass is whole, and within a block."""
+    assert _may_go(url) is sealed
+    with break_glass(reason="r"):
+        assert _may_go(url) is broken
+
+
+def _may_go(url: str) -> bool:
+    try:
+        require_twilio_host(url)
+    except RefusedBeforeSending:
+        return False
+    return True

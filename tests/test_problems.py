@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import json
 
-from safetwilio.problems import DOCS_URL, Attempt, Problem, faults, headline, render, render_one
+from safetwilio.problems import (
+    DOCS_URL,
+    Attempt,
+    Problem,
+    command,
+    faults,
+    for_account,
+    headline,
+    render,
+    render_one,
+)
 
 FAULT = Problem(
     code="ST101",
@@ -100,3 +110,19 @@ def test_faults_come_first_and_the_docs_are_the_first_fault_s() -> None:
 
     assert report.index("[ST101]") < report.index("[ST502 warning]")
     assert report.endswith(f"Docs: {DOCS_URL}/errors.html#st101")
+
+
+def test_commands_in_a_fix_are_completed_for_a_named_account_and_only_once() -> None:
+    fix = "Run safetwilio init --replace, then\nsafetwilio doctor. safetwilio.boot() stays."
+    whole = (
+        "Run safetwilio init --account m --replace, then\nsafetwilio doctor --account m. "
+        "safetwilio.boot() stays."
+    )
+    problem = FAULT._replace(fix=fix)
+
+    assert for_account([problem], None) == (problem,)
+    (completed,) = for_account([problem], "m")
+    assert completed == problem._replace(fix=whole)
+    assert for_account([completed], "m") == for_account([completed], "marketing") == (completed,)
+    assert command("doctor --verify", "m") == "safetwilio doctor --account m --verify"
+    assert command("doctor --verify", None) == "safetwilio doctor --verify"

@@ -161,6 +161,41 @@ posix = pytest.mark.skipif(os.name != "posix", reason="links, FIFOs and devices 
 
 
 @posix
+def test_a_new_list_belongs_to_whom_the_directory_belongs(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the ``.env`` does when root runs ``safetwilio init``; one that is there stays as it is."""
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: given.append((user, group)))
+    assert worktree.ignore(top / ".env")
+    assert worktree.ignore(top / "other.env")
+    assert given == [(top.stat().st_uid, top.stat().st_gid)]
+
+
+@posix
+def test_a_list_that_another_made_meanwhile_is_given_to_nobody(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a second name of any file of root's."""
+    victim = tmp_path / "victim"
+    victim.write_text("root's own\n")
+    real = worktree._open
+    given: list[int] = []
+
+    def meanwhile(listing: Path, flags: int) -> int:
+        if flags & os.O_CREAT and not listing.exists():
+            os.link(victim, listing)
+        return real(listing, flags)
+
+    monkeypatch.setattr(worktree, "_open", meanwhile)
+    monkeypatch.setattr(os, "fchown", lambda handle, *_: given.append(handle))
+    with pytest.raises(OSError, match="another name"):
+        worktree.ignore(top / ".env")
+    assert given == []
+    assert victim.read_text() == "root's own\n"
+
+
+@posix
 @pytest.mark.parametrize("there", [True, False])
 def test_a_list_that_is_a_link_is_not_followed(top: Path, tmp_path: Path, there: bool) -> None:  # noqa: FBT001
     """Somebody else's directory must not make us append to ~/.bashrc."""

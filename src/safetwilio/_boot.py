@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import mask
-from safetwilio.errors import ConfigurationError, InvalidCredentials, MasterTokenInUse, UsageError
+from safetwilio.errors import (
+    BackendError,
+    ConfigurationError,
+    InvalidCredentials,
+    MasterTokenInUse,
+    UsageError,
+)
 from safetwilio.policy import broken_glass
 from safetwilio.problems import Problem, render_one
 from safetwilio.redaction import health as redaction_health
@@ -103,7 +109,7 @@ def configure(settings: TwilioSettings, *, account: str | None = None) -> None:
 def boot(*, verify: bool = False, require: Requirement | None = None) -> Health:
     """Load and check the credentials of the default account, once; install redaction.
 
-    With *verify* Twilio is asked whether the key is alive (ST320, ST321) and of what kind it is;
+    With *verify* Twilio is asked whether the key is alive (ST320 to ST322) and of what kind it is;
     a Main key is refused (ST503). ``require="restricted"`` insists on a Restricted key (ST504),
     asking Twilio if the document does not say. Raises
     :class:`safetwilio.errors.ConfigurationError` (ST1xx to ST5xx) with every problem at once.
@@ -121,7 +127,7 @@ def boot(*, verify: bool = False, require: Requirement | None = None) -> Health:
     if verify or (require and account.settings.key_type is None):
         _prove(DEFAULT, account)
     if require == "restricted":
-        _require_restricted(account)
+        _require_restricted(DEFAULT, account)
     return health()
 
 
@@ -136,10 +142,15 @@ def get_account(account: str | None) -> _Account:
         if known is not None:
             return known
         if name in _refused:
-            raise type(_refused[name])(_refused[name].problems)
+            raise _refused[name].of_account(_alias(name))
         made = _accounts[name] = _walk(name)
     _tell(made)  # without the lock: a handler may use the client
     return made
+
+
+def get_key_type(account: str | None) -> KeyType | None:
+    """Return of what kind *account*'s key is, if the document or a verification said it."""
+    return get_account(account).store.current().key_type or _proven.get(_name(account))
 
 
 def health() -> Health:
@@ -173,6 +184,10 @@ def _name(account: str | None) -> str:
     return DEFAULT if account is None else require_account_name(account)
 
 
+def _alias(name: str) -> str | None:
+    return None if name == DEFAULT else name
+
+
 def _walk(name: str) -> _Account:
     if is_switched_off():
         raise UsageError(
@@ -181,8 +196,7 @@ def _walk(name: str) -> _Account:
             code="ST904",
         )
     install_redaction()
-    account = None if name == DEFAULT else name
-    settings = _configured.get(name) or TwilioSettings(_account=account)
+    settings = _configured.get(name) or TwilioSettings(_account=_alias(name))
     store = CredentialStore(settings.credentials())
     client = TwilioClient.from_store(store.current, region=settings.region, edge=settings.edge)
     return _Account(settings, store, client)
@@ -203,31 +217,34 @@ def _tell(account: _Account) -> None:
 def _prove(name: str, account: _Account) -> None:
     from safetwilio.clients.probe import prove
 
+    key = account.store.current()
+    failure: ConfigurationError | None = None
     try:
-        proof = prove(
-            account.client, account.store.current(), validation_url=account.settings.validation_url
-        )
-    except InvalidCredentials as error:
-        _refuse(name, error)
-        raise
-    _proven[name] = proof.kind
-    if proof.kind == "main" and broken_glass() is None:
-        refusal = MasterTokenInUse(
-            [
-                Problem(
-                    code="ST503",
-                    summary="The API key is a Main key, which opens the whole account.",
-                    found_in=(f"loaded from {account.store.current().origin}; Twilio says so",),
-                    fix="Use a Standard or Restricted key: safetwilio init",
-                )
-            ]
-        )
-        _refuse(name, refusal)
-        raise refusal
+        proof = prove(account.client, key, validation_url=account.settings.validation_url)
+    except ConfigurationError as error:
+        failure = error.of_account(_alias(name))
+    else:
+        _proven[name] = proof.kind
+        if proof.kind == "main" and broken_glass() is None:
+            failure = MasterTokenInUse([_main_key(key.origin)], account=_alias(name))
+    if failure is None:
+        return
+    if not isinstance(failure, BackendError):  # Twilio was reached, and the key is no good
+        _refuse(name, failure)
+    raise failure
 
 
-def _require_restricted(account: _Account) -> None:
-    kind = account.settings.key_type or _proven.get(DEFAULT)
+def _main_key(origin: str) -> Problem:
+    return Problem(
+        code="ST503",
+        summary="The API key is a Main key, which opens the whole account.",
+        found_in=(f"loaded from {origin}; Twilio says so",),
+        fix="Use a Standard or Restricted key: safetwilio init",
+    )
+
+
+def _require_restricted(name: str, account: _Account) -> None:
+    kind = account.settings.key_type or _proven.get(name)
     if kind == "restricted":
         return
     error = InvalidCredentials(
@@ -241,9 +258,10 @@ def _require_restricted(account: _Account) -> None:
                 fix="Make a Restricted key with just the permissions this program needs, in the "
                 "Console or through the API, and put it there.",
             )
-        ]
+        ],
+        account=_alias(name),
     )
-    _refuse(DEFAULT, error)
+    _refuse(name, error)
     raise error
 
 

@@ -95,6 +95,11 @@ class ApiKey(_Credential):
         """The key's SID."""
         return self.username
 
+    def is_same_as(self, other: ApiKey) -> bool:
+        """Return whether *other* is the same key with the same secret, of whatever version."""
+        same = hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
+        return same and self.sid == other.sid
+
     def __repr__(self) -> str:
         """Return the fingerprints only."""
         return f"<ApiKey {mask('key', self.sid)} of {mask('account', self.account_sid)}>"

@@ -18,7 +18,7 @@ from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import mask
 from safetwilio.errors import ConfigurationError
 from safetwilio.policy import emulator_url
-from safetwilio.problems import Problem, faults, faults_first
+from safetwilio.problems import Problem, faults, faults_first, for_account
 from safetwilio.redaction import SWITCH, install
 from safetwilio.settings import TwilioSettings
 
@@ -99,7 +99,7 @@ def examine(*, account: str | None = None, verify: bool = False) -> Report:
         kind=(proof and proof.kind) or (settings.key_type if settings else None),
         verified=proof is not None if verify else None,
         sinks=sinks,
-        problems=faults_first(problems),
+        problems=for_account(faults_first(problems), account),
         emulator=_emulator(),
     )
 

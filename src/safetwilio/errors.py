@@ -23,9 +23,9 @@ would wrap those and print the input. Errors of a request to Twilio are Twilio's
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from safetwilio.problems import DOCS_URL, Problem, faults, render
+from safetwilio.problems import DOCS_URL, Problem, command, faults, for_account, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,11 +66,16 @@ class ConfigurationError(SafeTwilioError):
 
     def __init__(self, problems: Sequence[Problem], *, account: str | None = None) -> None:
         """Report *problems*, of which at least one is a fault, of the named *account*."""
-        check = f"safetwilio doctor --account {account}" if account else "safetwilio doctor"
+        problems = for_account(problems, account)
+        check = command("doctor", account)
         super().__init__(render(problems, check=check), code=(faults(problems) or problems)[0].code)
-        self.problems = tuple(problems)
+        self.problems = problems
         if account is not None:
             self.account = account
+
+    def of_account(self, account: str | None) -> Self:
+        """Return the same error as that of the named *account*."""
+        return type(self)(self.problems, account=account)
 
     def __str__(self) -> str:
         """Return the whole report; its first line stands alone."""

@@ -28,7 +28,6 @@ _log = logging.getLogger("safetwilio.policy")
 
 EMULATOR_VARIABLE = "SAFETWILIO_EMULATOR"
 _HTTPS_PORT = 443
-_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _HIGHEST_PORT = 65535
 
 
@@ -171,11 +170,7 @@ def require_destination(url: str | None, emulator: str | None) -> None:
     else:
         allowed = _is_twilio(text)
     if not allowed:
-        raise RefusedBeforeSending(
-            f"A request to {_shown_host(text)} would carry the Twilio credentials, but that is "
-            f"not {'the emulator' if emulator else 'https://*.twilio.com'}; nothing was sent.",
-            code="ST801",
-        )
+        raise _elsewhere(text, "the emulator" if emulator else "https://*.twilio.com")
 
 
 def require_twilio_host(url: str) -> None:
@@ -184,21 +179,10 @@ def require_twilio_host(url: str) -> None:
     For HTTP clients that are not ours and get the plain credentials; an address without a host is
     theirs to complete. In a break-glass block, which says who answers for it, ``http`` will do.
     """
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        host = ""
-    trusted = _is_twilio(url) or (
-        broken_glass() is not None
-        and (host or "").endswith(".twilio.com")
-        and _HOST.issuperset(host or "")
-    )
+    host = _host(url)
+    trusted = _is_twilio(url) or (broken_glass() is not None and shapes.is_twilio_host(host or ""))
     if host is not None and not trusted:
-        raise RefusedBeforeSending(
-            f"A request to {_shown_host(url)} would carry the Twilio credentials, but that is not "
-            "https://*.twilio.com; nothing was sent.",
-            code="ST801",
-        )
+        raise _elsewhere(url, "https://*.twilio.com")
 
 
 def require_one_world(sids: Iterable[str], emulator: str | None) -> None:
@@ -225,13 +209,27 @@ def _is_twilio(url: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    host = parts.hostname or ""
     return (
         parts.scheme == "https"
-        and host.endswith(".twilio.com")
-        and _HOST.issuperset(host)  # libraries differ on where a host with others ends
+        and shapes.is_twilio_host(parts.hostname or "")
         and port in {None, _HTTPS_PORT}
         and "@" not in parts.netloc
+    )
+
+
+def _host(url: str) -> str | None:
+    """Return the host that *url* names, ``None`` if it names none, ``""`` if nobody can tell."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return ""
+
+
+def _elsewhere(url: str, allowed: str) -> RefusedBeforeSending:
+    return RefusedBeforeSending(
+        f"A request to {_shown_host(url)} would carry the Twilio credentials, but that is not "
+        f"{allowed}; nothing was sent.",
+        code="ST801",
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DOCS_URL = "https://safetwilio.readthedocs.io/en/stable"
 _WIDTH = 92
+_FOR_AN_ACCOUNT = r"\bsafetwilio (?:init|doctor)\b(?! --account)"
 
 Severity = Literal["fault", "warning"]
 
@@ -57,6 +58,24 @@ class Problem(NamedTuple):
             "fix": self.fix,
             "url": self.url,
         }
+
+
+def for_account(problems: Iterable[Problem], account: str | None) -> tuple[Problem, ...]:
+    """Return *problems* with the commands in their fixes completed for the named *account*."""
+    if account is None:
+        return tuple(problems)
+    return tuple(p._replace(fix=_completed(p.fix, account)) for p in problems)
+
+
+def command(words: str, account: str | None) -> str:
+    """Return ``safetwilio`` *words* as the named *account* needs it."""
+    return _completed(f"safetwilio {words}", account) if account else f"safetwilio {words}"
+
+
+def _completed(text: str, account: str) -> str:
+    import re  # only a process that cannot start needs it
+
+    return re.sub(_FOR_AN_ACCOUNT, rf"\g<0> --account {account}", text)
 
 
 def faults(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -23,7 +23,7 @@ from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import ApiKey, mask
 from safetwilio.errors import AccountOperationError, ConfigurationError, InvalidCredentials
 from safetwilio.policy import break_glass, emulator_url
-from safetwilio.problems import Problem
+from safetwilio.problems import Problem, command
 from safetwilio.rules import check_account_sid, check_emulated, check_region_or_edge, describe
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _LONGEST_ALIAS = 16
 _SUFFIX_BYTES = 2
 _PROOF_ATTEMPTS = 4
 _PAUSE = 1.0
+_NOT_KNOWN_YET = "ST320"
 
 
 class Provisioned(NamedTuple):
@@ -77,8 +78,8 @@ def provision(  # noqa: PLR0913 - one argument for each thing asked for
     the token, before the key is made; if it raises, none is. *say* is told each step; *pause*
     waits. Raises :class:`safetwilio.errors.InvalidCredentials` (ST2xx) for input that cannot be
     right, :class:`safetwilio.errors.BackendError` (ST3xx) if the backend cannot be written,
-    :class:`safetwilio.errors.AccountOperationError` (ST61x) if Twilio refuses, and ST320 or ST321
-    if the key was made and kept, but could not be proven.
+    :class:`safetwilio.errors.AccountOperationError` (ST61x) if Twilio refuses, and ST32x if
+    the key was made and kept, but could not be proven.
     """
     _require_sound(account_sid, token)
     address = _address(account)
@@ -95,11 +96,12 @@ def provision(  # noqa: PLR0913 - one argument for each thing asked for
             made = create_key(admin, name)
             place = _keep(made, admin, backend, account=account, say=say)
         except KeyboardInterrupt:
-            say(f"Stopped half-way: a key called {name} may exist. The next safetwilio init says.")
+            later = command("init", account)
+            say(f"Stopped half-way: a key called {name} may exist. The next {later} says.")
             raise
     say(f"Kept it in {place}; asking Twilio whether it works")
     key = ApiKey(account_sid, made.sid, made.secret.get_secret_value(), source=place)
-    proof = _prove_new(key, address, say=say, pause=pause)
+    proof = _prove_new(key, address, account=account, say=say, pause=pause)
     return Provisioned(
         account=mask("account", account_sid),
         key=mask("key", made.sid),
@@ -234,7 +236,12 @@ def _undo(admin: TwilioClient, made: NewKey, failure: Exception) -> None:
 
 
 def _prove_new(
-    key: ApiKey, address: _Address, *, say: Callable[[str], None], pause: Callable[[float], None]
+    key: ApiKey,
+    address: _Address,
+    *,
+    account: str | None,
+    say: Callable[[str], None],
+    pause: Callable[[float], None],
 ) -> KeyProof:
     """Return the proof of a key just made, which Twilio may need a moment to know everywhere."""
     client = TwilioClient.from_store(lambda: key, region=address.region, edge=address.edge)
@@ -244,12 +251,13 @@ def _prove_new(
             return prove(client, key)
         except ConfigurationError as error:
             failure = error.with_traceback(None)
-        if attempt == _PROOF_ATTEMPTS or not isinstance(failure, InvalidCredentials):
+        if attempt == _PROOF_ATTEMPTS or failure.code != _NOT_KNOWN_YET:
             break
         pause(_PAUSE * attempt)
         attempt += 1
-    say(f"The key stays in {key.source}; to ask again later: safetwilio doctor --verify")
-    raise failure
+    again = command("doctor --verify", account)
+    say(f"The key stays in {key.source}; to ask again later: {again}")
+    raise failure.of_account(account)
 
 
 def service_of(directory: str | None = None) -> str:

@@ -13,7 +13,6 @@ from safetwilio.problems import Problem
 
 _Check = tuple[str, Callable[[str], bool], str, str]
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019"  # straight, back and curly
-_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 _CIPHERTEXT = "encrypted:"
 _CONSOLE = "https://console.twilio.com (Account > API keys & tokens)"
 _NO_SECRET: tuple[_Check, ...] = (
@@ -124,7 +123,7 @@ def check_region_or_edge(name: str, value: str, place: str) -> Problem | None:
 def check_validation_url(value: str, place: str) -> Problem | None:
     """Return what is wrong with the URL *value* that proves a Restricted key, or ``None``."""
     host = value.removeprefix("https://").partition("/")[0].lower()
-    if value.startswith("https://") and host.endswith(".twilio.com") and _HOST.issuperset(host):
+    if value.startswith("https://") and shapes.is_twilio_host(host):
         return None
     return Problem(
         code="ST218",

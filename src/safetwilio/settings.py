@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from safetwilio.backends.locate import names_backend
 from safetwilio.credentials import ApiKey, KeyType, mask, refuse_pickle
-from safetwilio.errors import UsageError, configuration_error
-from safetwilio.problems import Problem, faults
+from safetwilio.errors import ConfigurationError, UsageError, configuration_error
+from safetwilio.problems import Problem, faults, for_account
 from safetwilio.resolution import Resolved, resolve
+from safetwilio.shapes import is_key_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pydantic_settings import PydanticBaseSettingsSource
 
     from safetwilio.backends.interface import Value
 
+_Made = TypeVar("_Made")
 _ACCOUNT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _NAMED_FIELD = re.compile(r'field "(\w+)"')
 _CREDENTIALS = ("account_sid", "api_key", "api_secret")
@@ -76,7 +78,7 @@ class TwilioSettings(BaseSettings):
         go to the fields of a subclass. ``_env_file`` names the ``.env`` file to look in.
         """
         account = None if _account is None else require_account_name(_account)
-        arguments = _take_arguments(values)
+        arguments = self._take_arguments(values)
         backend = _backend or self._env_file_chain(values, account)
         resolved = resolve(account, backend, arguments)
         problems = resolved.problems
@@ -88,11 +90,12 @@ class TwilioSettings(BaseSettings):
             del _backend, backend, values, arguments, resolved
             raise failure
         self._source, self._version = resolved.source, resolved.version
-        self._warnings = problems
+        self._warnings = for_account(problems, account)
 
     def _initialise(self, values: Mapping[str, Any], resolved: Resolved) -> tuple[Problem, ...]:
         try:
-            super().__init__(**{**values, **resolved.fields})
+            own = {self._input_name(name): value for name, value in resolved.fields.items()}
+            super().__init__(**{**values, **own})
         except ValidationError as error:
             return tuple(self._own_field_problems(error))
         except SettingsError as error:  # its cause holds what could not be parsed
@@ -101,6 +104,33 @@ class TwilioSettings(BaseSettings):
         # A subclass may put its sources in another order; a variable API_KEY is still not ours.
         self.__dict__.update({name: resolved.fields[name] for name in _CREDENTIALS})
         return ()
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Return settings made of the mapping *obj*; as strict and as silent as the constructor."""
+        made = _validated(super().model_validate, obj, options)
+        if isinstance(made, ConfigurationError):
+            del obj, options
+            raise made
+        return made
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """Return settings made of the object in *json_data*; as :meth:`model_validate`."""
+        made = _validated(super().model_validate_json, json_data, options)
+        if isinstance(made, ConfigurationError):
+            del json_data, options
+            raise made
+        return made
+
+    @classmethod
+    def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
+        """Return settings made of the mapping *obj* of texts; as :meth:`model_validate`."""
+        made = _validated(super().model_validate_strings, obj, options)
+        if isinstance(made, ConfigurationError):
+            del obj, options
+            raise made
+        return made
 
     @classmethod
     def settings_customise_sources(
@@ -117,6 +147,34 @@ class TwilioSettings(BaseSettings):
         if settings_cls.model_fields.keys() == TwilioSettings.model_fields.keys():
             return (init_settings,)
         return super().settings_customise_sources(settings_cls, init_settings, *others, **named)
+
+    @classmethod
+    def _input_name(cls, field: str) -> str:
+        """Return the name by which pydantic takes our *field*; a subclass may give aliases."""
+        alias = cls.model_fields[field].validation_alias
+        config = cls.model_config
+        if config.get("populate_by_name") or config.get("validate_by_name"):
+            return field
+        if isinstance(alias, AliasChoices):
+            alias = next((choice for choice in alias.choices if isinstance(choice, str)), None)
+        return alias if isinstance(alias, str) else field
+
+    @classmethod
+    def _take_arguments(cls, values: dict[str, Any]) -> dict[str, Value]:
+        """Move our fields out of *values*, sealed, so that no frame below holds one in clear."""
+        from safetwilio.backends.interface import seal
+
+        taken: dict[str, Value] = {}
+        for argument, field in _OWN_ARGUMENTS.items():
+            for name in dict.fromkeys((cls._input_name(argument), argument)):
+                given = values.pop(name, None)
+                if given is None:
+                    continue
+                text = given.get_secret_value() if isinstance(given, SecretStr) else str(given)
+                taken[field] = seal(text, f"the argument {name}", secret=field == "secret")
+        for name in (cls._input_name("emulator"), "emulator"):
+            values.pop(name, None)  # only the process environment may name one
+        return taken
 
     @classmethod
     def _env_file_chain(cls, values: Mapping[str, Any], account: str | None) -> str | None:
@@ -140,13 +198,18 @@ class TwilioSettings(BaseSettings):
         after the field in a location may be a key of the user's own mapping.
         """
         prefix = cls.model_config.get("env_prefix") or ""
+        forbidden = []
         for detail in error.errors(include_url=False, include_context=False, include_input=False):
             name = str(detail["loc"][0]) if detail["loc"] else "the settings"
             if detail["type"] == "missing" and len(detail["loc"]) == 1:
                 by_name = name in cls.model_fields  # and not by an alias, which takes no prefix
                 yield _missing(name, prefix + name if by_name else name)
+            elif detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+                forbidden.append(name)
             else:
                 yield _not_valid(name, detail["type"])
+        if forbidden:
+            yield _unknown(forbidden)
 
     @property
     def source(self) -> str:
@@ -200,19 +263,17 @@ def require_account_name(name: str) -> str:
     return name.lower()
 
 
-def _take_arguments(values: dict[str, Any]) -> dict[str, Value]:
-    """Move our own fields out of *values*, sealed, so that no frame below holds one in clear."""
-    from safetwilio.backends.interface import seal
-
-    taken: dict[str, Value] = {}
-    for argument, field in _OWN_ARGUMENTS.items():
-        given = values.pop(argument, None)
-        if given is None:
-            continue
-        text = given.get_secret_value() if isinstance(given, SecretStr) else str(given)
-        taken[field] = seal(text, f"the argument {argument}", secret=field == "secret")
-    values.pop("emulator", None)  # only the process environment may name one
-    return taken
+def _validated(
+    validate: Callable[..., _Made], given: object, options: Mapping[str, Any]
+) -> _Made | ConfigurationError:
+    """Return what *validate* makes, or the error, without the frames that hold what was *given*."""
+    try:
+        return validate(given, **options)
+    except ConfigurationError as error:
+        return error.with_traceback(None)
+    except ValidationError as error:  # what was given is no mapping; errors() would hold it
+        kind = error.errors(include_url=False, include_context=False, include_input=False)
+        return configuration_error([_not_valid("the settings", kind[0]["type"])])
 
 
 def _missing(name: str, variable: str) -> Problem:
@@ -220,6 +281,18 @@ def _missing(name: str, variable: str) -> Problem:
         code="ST106",
         summary=f'The setting "{name}" of this application is missing.',
         fix=f'Set the environment variable {variable.upper()}, or give "{name}" a default.',
+    )
+
+
+def _unknown(names: Sequence[str]) -> Problem:
+    """Return the fault that nothing is called so; a line of a ``.env`` may be a secret itself."""
+    shown = [f"one of {len(n)} characters" if is_key_secret(n) else f'"{n}"' for n in names]
+    return Problem(
+        code="ST219",
+        summary='This application declares no such setting, and extra="forbid" refuses it.',
+        found_in=tuple(shown),
+        fix='Remove it, declare a field for it, or write extra="ignore" in model_config. A .env '
+        "that holds the TWILIO_ names too can only be read with that.",
     )
 
 

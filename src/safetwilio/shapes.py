@@ -27,6 +27,7 @@ EMULATOR_KEY_PREFIX = KEY_PREFIX + EMULATOR_MARK
 _HEX = frozenset("0123456789abcdefABCDEF")
 _LOWER_HEX = frozenset("0123456789abcdef")
 _HOST_PART = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_HOST = _HOST_PART | {"."}
 _LONGEST_HOST_PART = 40
 _PLACEHOLDER_PARTS = (
     *("your_", "your-", "your ", "_here", "-here", " here", "<", "{", "[", "***", "...", "\u2026"),
@@ -67,6 +68,14 @@ def is_key_secret(value: str) -> bool:
 def is_region_or_edge(value: str) -> bool:
     """Return whether *value* may be put into a Twilio host name as region or edge."""
     return 0 < len(value) <= _LONGEST_HOST_PART and _HOST_PART.issuperset(value)
+
+
+def is_twilio_host(host: str) -> bool:
+    """Return whether *host*, in lower case, lies under ``twilio.com``.
+
+    One with a character that host names do not have is refused: libraries differ on where it ends.
+    """
+    return host.endswith(".twilio.com") and _HOST.issuperset(host)
 
 
 def is_emulated(sid: str) -> bool:

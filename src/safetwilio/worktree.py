@@ -6,6 +6,7 @@ somebody else's, so that nothing in it is trusted: neither its ``.gitignore`` no
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -61,12 +62,25 @@ def ignore(path: Path) -> bool:
         return False
     if not target.name.isprintable() or not _MEANT_FOR_A_SHELL.isdisjoint(target.name):
         raise OSError(errno.EINVAL, "the name of the file holds characters that are not written")
-    handle = _open(listing, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    with os.fdopen(handle, "ab") as stream:
-        if os.fstat(handle).st_nlink > 1:  # the other one may be anywhere
+    with os.fdopen(_open_or_make(listing), "ab") as stream:
+        if os.fstat(stream.fileno()).st_nlink > 1:  # the other one may be anywhere
             raise OSError(errno.EMLINK, "the file has another name, too")
         stream.write(b"\n" * (text != b"" and not text.endswith(b"\n")) + line + b"\n")
     return True
+
+
+def _open_or_make(listing: Path) -> int:
+    """Open *listing* at its end; a new one belongs to whom its directory belongs."""
+    append = os.O_WRONLY | os.O_APPEND
+    try:
+        handle = _open(listing, append | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        return _open(listing, append | os.O_CREAT)
+    if hasattr(os, "fchown"):
+        with contextlib.suppress(OSError):  # only root may give files away
+            status = listing.parent.stat()
+            os.fchown(handle, status.st_uid, status.st_gid)
+    return handle
 
 
 def _content(listing: Path) -> bytes:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,10 +164,16 @@ def test_owner_alone_is_fine(tmp_path: Path, mode: int) -> None:
 
 @posix
 @pytest.mark.parametrize(
-    "directory", ["/run/secrets", "/var/run/secrets/app", "/mnt/secrets-store"]
+    "directory", ["/run/secrets", "/var/run/secrets/app", "/mnt/secrets-store", "/x/../run/secrets"]
 )
 def test_mounted_secrets_are_readable_on_purpose(directory: str) -> None:
     assert disk._permission_warning(Path(directory) / "s", PLACE, 0o100444) == ()
+
+
+@posix
+@pytest.mark.parametrize("directory", ["/run/secrets-of-mine", "/run/secrets/../other"])
+def test_what_only_sounds_like_it_is_warned_of(directory: str) -> None:
+    assert disk._permission_warning(Path(directory) / "s", PLACE, 0o100444)
 
 
 def test_no_modes_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,8 +217,8 @@ def test_is_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @posix
 @pytest.mark.parametrize(
     ("mode", "same_owner", "kept"),
-    [(0o755, True, True), (0o755, False, True), (0o775, True, False), (0o777, False, False),
-     (0o1777, False, False), (0o1777, True, True), (0o1770, False, False)],
+    [(0o755, True, True), (0o755, False, True), (0o775, True, True), (0o777, False, False),
+     (0o775, False, False), (0o1777, False, False), (0o1777, True, True), (0o1770, False, False)],
 )  # fmt: skip
 def test_owner_is_kept_where_nobody_else_can_have_put_the_file(
     tmp_path: Path,
@@ -219,7 +227,10 @@ def test_owner_is_kept_where_nobody_else_can_have_put_the_file(
     same_owner: bool,  # noqa: FBT001
     kept: bool,  # noqa: FBT001
 ) -> None:
-    """A foreign file laid out beforehand must not make root hand the secret to its owner."""
+    """A foreign file laid out beforehand must not make root hand the secret to its owner.
+
+    Where others may write, the directory's owner gets it, who has the program there.
+    """
     path = write(tmp_path / "shared" / "s", "old")
     path.parent.chmod(mode)
     given: list[tuple[int, int]] = []
@@ -231,8 +242,92 @@ def test_owner_is_kept_where_nobody_else_can_have_put_the_file(
             return status
         return os.stat_result((*status[:4], status.st_uid + 1, *status[5:]))
 
+    owner = path.parent.stat().st_uid + (0 if same_owner or not kept else 1)
     monkeypatch.setattr(Path, "lstat", foreign)
-    monkeypatch.setattr(os, "chown", lambda _, user, group: given.append((user, group)))
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: given.append((user, group)))
     disk.write_private(path, b"new")
     assert path.read_bytes() == b"new"
-    assert bool(given) is kept
+    assert [user for user, _ in given] == [owner]
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o755, 0o775, 0o777, 0o1777])
+def test_a_new_file_belongs_to_whom_the_directory_belongs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    """``sudo safetwilio init`` must not leave a file that the program cannot read."""
+    directory = tmp_path / "app"
+    directory.mkdir()
+    directory.chmod(mode)
+    status = directory.stat()
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: given.append((user, group)))
+    disk.write_private(directory / ".env", b"new")
+
+    assert given == [(status.st_uid, status.st_gid)]
+
+
+@posix
+def test_a_link_put_into_the_new_files_place_is_given_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write to the directory sees the name of the new file before it is written."""
+    victim = write(tmp_path / "victim", "root's own")
+    directory = tmp_path / "app"
+    directory.mkdir()
+    changed: list[int] = []
+    real = tempfile.mkstemp
+
+    def swapped(**options: Any) -> tuple[int, str]:
+        handle, name = real(**options)
+        Path(name).unlink()
+        Path(name).symlink_to(victim)
+        return handle, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", swapped)
+    monkeypatch.setattr(os, "fchown", lambda handle, *_: changed.append(os.fstat(handle).st_ino))
+    monkeypatch.setattr(os, "chown", lambda path, *_: changed.append(Path(path).stat().st_ino))
+    disk.write_private(directory / ".env", b"new")
+
+    assert len(changed) == 1
+    assert victim.stat().st_ino not in changed
+    assert victim.read_text() == "root's own"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("mode", "link", "warned"),
+    [
+        (0o644, "..2026_11_22", False),
+        (0o440, "..2026_11_22", False),
+        (0o664, "..2026_11_22", True),
+        (0o646, "..2026_11_22", True),
+        (0o644, "nowhere", True),
+        (0o644, None, True),
+    ],
+)
+def test_a_secret_mounted_by_kubernetes_is_readable_on_purpose(
+    tmp_path: Path, mode: int, link: str | None, *, warned: bool
+) -> None:
+    """Wherever it is mounted: the kubelet's layout says so, and nobody may write there."""
+    mount = tmp_path / "etc" / "twilio"
+    write(mount / "..2026_11_22" / "api-secret", "x", mode=mode)
+    if link is None:
+        (mount / "api-secret").symlink_to("..2026_11_22/api-secret")
+    else:
+        (mount / "..data").symlink_to(link)
+        (mount / "api-secret").symlink_to("..2026_11_22/api-secret")
+    for path in (mount / "api-secret", mount / "..2026_11_22" / "api-secret"):
+        answer = disk.read_bytes(path, PLACE)
+        assert answer is not None
+        assert bool(answer[1]) is warned
+
+
+@posix
+def test_an_ordinary_file_beside_a_mounted_one_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "..1").mkdir()
+    (tmp_path / "..data").symlink_to("..1")
+    answer = disk.read_bytes(write(tmp_path / "s", "x", mode=0o644), PLACE)
+
+    assert answer is not None
+    assert [problem.code for problem in answer[1]] == ["ST306"]

@@ -20,7 +20,7 @@ from safetwilio.backends.dotenv import DotenvBackend
 from safetwilio.backends.interface import Found
 from safetwilio.backends.locate import parse
 from safetwilio.errors import BackendDenied, BackendError
-from support import Key, clean_environment, new_key
+from support import Key, caught, clean_environment, new_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,6 +134,45 @@ def _others(env: Path, text: str) -> dict[str, str | None]:
     return {name: value for name, value in values.items() if not name.startswith(ours)}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links have owners on POSIX")
+@pytest.mark.parametrize("owner", ["another user", "this user", "root", "the directory's owner"])
+def test_a_link_that_another_user_has_made_is_not_written_through(
+    env: Path, key: Key, monkeypatch: pytest.MonkeyPatch, owner: str
+) -> None:
+    """In ``/tmp`` anybody may put a ``.env`` that leads to a file of whoever runs init."""
+    victim = env.parent / "profile"
+    victim.write_text("PATH=/bin\n")
+    env.symlink_to(victim)
+    stranger = max(os.geteuid(), env.parent.stat().st_uid) + 1
+    uid = {"another user": stranger, "root": 0, "this user": os.geteuid()}.get(owner, stranger)
+    _let_own(monkeypatch, env, uid)
+    if owner == "the directory's owner":
+        _let_own(monkeypatch, env.parent, uid)
+    refusal = caught(backend(env).require_writable)
+    failure = caught(lambda: backend(env).save(fields(key), account=None))
+    monkeypatch.undo()
+    if owner == "another user":
+        assert isinstance(refusal, BackendDenied)
+        assert "a link that another user has made" in str(refusal)
+        assert isinstance(failure, BackendDenied)
+        assert victim.read_text() == "PATH=/bin\n"
+    else:
+        assert refusal is failure is None
+        assert victim.read_text() == "PATH=/bin\n" + key.dotenv()
+
+
+def _let_own(monkeypatch: pytest.MonkeyPatch, path: Path, uid: int) -> None:
+    """Let *path* seem to belong to *uid*: only root could really give it away."""
+    real, path_is_link = Path.stat, path.is_symlink()
+
+    def told(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        status = real(self, follow_symlinks=follow_symlinks)
+        asked = self == path and follow_symlinks is not path_is_link
+        return os.stat_result((*status[:4], uid, *status[5:])) if asked else status
+
+    monkeypatch.setattr(Path, "stat", told)
+
+
 def test_a_link_stays_and_the_file_it_names_is_written(env: Path, key: Key) -> None:
     (env.parent / "conf").mkdir()
     env.symlink_to("conf/real.env")
@@ -145,7 +184,7 @@ def test_a_link_stays_and_the_file_it_names_is_written(env: Path, key: Key) -> N
 
 def test_the_owner_stays(env: Path, key: Key, monkeypatch: pytest.MonkeyPatch) -> None:
     given_to: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "chown", lambda _, user, group: given_to.append((user, group)))
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: given_to.append((user, group)))
     env.touch()
     backend(env).save(fields(key), account=None)
     assert given_to == [(env.stat().st_uid, env.stat().st_gid)]
@@ -201,8 +240,11 @@ def test_where_directories_cannot_be_synced_nothing_is_tried(
     env: Path, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk.os, "name", "nt")
+    monkeypatch.delattr(disk.os, "fchown", raising=False)
+    monkeypatch.delattr(disk.os, "geteuid", raising=False)
     disk._sync_directory(env.parent / "missing")
-    disk._keep_owner(env, "missing")
+    disk._keep_owner(env, -1)
+    assert not disk.is_foreign_link(env)
     monkeypatch.undo()
     backend(env).save(fields(key), account=None)
 

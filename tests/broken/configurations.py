@@ -11,6 +11,7 @@ from situations import (
     APP_WITH_A_FIELD,
     BACKEND,
     BOOT,
+    FAILING_PLUGIN,
     KEY,
     PLUGIN,
     SECRET,
@@ -269,6 +270,15 @@ PLACES = (
         ("ST310",),
         lambda key: Situation(
             {**key.environment(), BACKEND: "corpvault:twilio", "PYTHONPATH": "plugins"}, PLUGIN
+        ),
+    ),
+    Configuration(
+        "plug-in-fails",
+        "`SAFETWILIO_BACKEND` names a plug-in that raises an error of its own.",
+        ("ST311",),
+        lambda key: Situation(
+            {**key.environment(), BACKEND: "corpvault:twilio", "PYTHONPATH": "plugins"},
+            FAILING_PLUGIN,
         ),
     ),
     Configuration(

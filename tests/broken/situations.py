@@ -68,6 +68,11 @@ PLUGIN = {
     "plugins/brokenvault-1.dist-info/entry_points.txt": "[safetwilio.backends]\n"
     "corpvault = brokenvault:Backend\n",
 }
+FAILING_PLUGIN = {
+    **PLUGIN,
+    "plugins/brokenvault.py": "class Backend:\n    def __init__(self, reference):\n        pass\n\n"
+    "    def load(self, account):\n        raise TimeoutError('the vault did not answer')\n",
+}
 APP = "from app import settings"
 APP_WITH_A_FIELD = (
     "from safetwilio import TwilioSettings\n\n\nclass Settings(TwilioSettings):\n"

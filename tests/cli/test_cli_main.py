@@ -18,6 +18,7 @@ from newcomer import COMMAND, Here, Newcomer
 from safetwilio import redaction
 from safetwilio.cli import doctor as doctor_command
 from safetwilio.cli import init as init_command
+from safetwilio.cli import prompts
 from safetwilio.cli.main import main
 from support import auth_token, key_secret
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
-HELPS = (["--help"], ["init", "--help"], ["doctor", "--help"])
+HELPS = (["--help"], ["init", "--help"], ["doctor", "--help"], ["emulator", "--help"])
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,16 @@ def test_wrong_usage_is_2_and_leads_to_the_help(
     assert re.search(r"^Try: safetwilio.* --help$", said.err, re.MULTILINE)
 
 
+@pytest.mark.parametrize("command", ["init", "doctor"])
+def test_an_option_that_a_command_does_not_have_leads_to_that_command_s_help(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--acount", "x"])
+    expected = f"safetwilio {command}: unknown option --acount\nTry: safetwilio {command} --help\n"
+    assert capsys.readouterr().err == expected
+
+
 @pytest.mark.parametrize(
     "form", ["{}", "--token={}", "--token= {}", "-uAC" + "0a" * 16 + ":{}", "{},", "-u{}", "'{}'"]
 )
@@ -54,6 +65,39 @@ def test_a_token_anywhere_in_a_word_is_refused(
     assert main(["init", form.format(token)]) == 2
     said = capsys.readouterr()
     assert "not taken from the command line" in said.err
+    assert token not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["dotenv:{}", "dotenv:/srv/{}/.env", "dotenv:{}.env", "dotenv:apps\\{}\\.env", "/srv/{}/x",
+     "env,dotenv:/srv/{}/.env"],
+)  # fmt: skip
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_path_with_such_digits_is_not_taken_for_a_token(
+    form: str, capsys: pytest.CaptureFixture[str], *, joined: bool
+) -> None:
+    """Directories are called so by caches, containers and checkouts."""
+    reference = form.format(auth_token())
+    main(["init", f"--backend={reference}"] if joined else ["init", "--backend", reference])
+    assert "not taken from the command line" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "form"),
+    [("--backend", "{}"), ("--backend", "x{}"), ("--backend", "nonesuch:{}"), ("--backend", ":{}"),
+     ("--backend", "AC" + "0a" * 16 + ":{}"), ("--backend", "dotenv:AC:{}"),
+     ("--backend", "vault://user:{}@host/path"), ("--backend", "vault://host/path?token={}"),
+     ("--backend", "vault://host/path#{}"), ("--backend", "dotenv:a,{}"),
+     ("--service", "a/{}"), ("--account-sid", "/{}"), ("init", "/srv/{}")],
+)  # fmt: skip
+def test_a_token_that_only_stands_near_a_path_is_refused(
+    option: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = auth_token()
+    assert main(["init", option, form.format(token)]) == 2
+    said = capsys.readouterr()
+    assert "not taken from the command line" in said.err.replace("\n", " ")
     assert token not in said.out + said.err
 
 
@@ -198,7 +242,7 @@ def _refusing(error: type[BaseException]) -> Callable[[str], str]:
 def _at_a_terminal(
     here: Here, monkeypatch: pytest.MonkeyPatch, ask: Callable[[str], str]
 ) -> subprocess.CompletedProcess[str]:
-    monkeypatch.setattr(init_command, "_somebody_is_there", lambda: True)
+    monkeypatch.setattr(prompts, "_somebody_is_there", lambda: True)
     monkeypatch.setattr(getpass, "getpass", ask)
     monkeypatch.setattr("builtins.input", io.StringIO(f"{here.sid}\n").readline)
     return here.run("init")

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from twilio.base.exceptions import TwilioException, TwilioRestException
 
 from safetwilio.clients.errors import TransportError
+from safetwilio.clients.probe import NOT_ACTIVE
 from safetwilio.errors import AccountOperationError
 from safetwilio.policy import EMULATOR_VARIABLE, emulator_url, name_emulator
 from safetwilio.redaction.engine import redact
@@ -51,7 +52,8 @@ def create_key(client: TwilioClient, name: str) -> NewKey:
     """Return a new Standard key called *name* (at most 64 characters) on *client*'s account.
 
     Raises :class:`AccountOperationError` (ST601 not reached, ST610 refused, ST611 test
-    credentials, ST612 anything else, ST613 when no answer came and the key may exist).
+    credentials, ST615 suspended, ST612 anything else, ST613 when no answer came and the key may
+    exist).
     """
     failure: AccountOperationError
     try:
@@ -75,7 +77,7 @@ def create_key(client: TwilioClient, name: str) -> NewKey:
 def list_keys(client: TwilioClient) -> tuple[KeySummary, ...]:
     """Return the keys of *client*'s account.
 
-    Raises :class:`AccountOperationError` (ST601, ST610, ST611, ST612).
+    Raises :class:`AccountOperationError` (ST601, ST610, ST611, ST612, ST615).
     """
     failure: AccountOperationError
     try:
@@ -96,7 +98,7 @@ def list_keys(client: TwilioClient) -> tuple[KeySummary, ...]:
 def delete_key(client: TwilioClient, sid: str) -> None:
     """Delete the key *sid*; one that is gone already is fine.
 
-    Raises :class:`AccountOperationError` (ST601, ST610, ST611, ST612).
+    Raises :class:`AccountOperationError` (ST601, ST610, ST611, ST612, ST615).
     """
     failure: AccountOperationError
     try:
@@ -120,6 +122,13 @@ def _refused(what: str, error: TwilioException) -> AccountOperationError:
             "token was rotated, or the account is suspended. Copy both again from "
             "https://console.twilio.com. (A Standard API key may never do this.)",
             code="ST610",
+        )
+    if code in NOT_ACTIVE:
+        return AccountOperationError(
+            f"Twilio refused to {what}: the account is suspended or not active ({code}). Look for "
+            "a notice on https://console.twilio.com; a subaccount is set active again by its "
+            "parent, any other account by Twilio's Support.",
+            code="ST615",
         )
     if code == _TEST_CREDENTIALS:
         return AccountOperationError(

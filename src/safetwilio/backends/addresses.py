@@ -21,3 +21,16 @@ def is_safe(url: str) -> bool:
         return parts.scheme == "http" and ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of *url*, and nothing that may be a secret: no user, no query.
+
+    ``its endpoint`` stands for what is no address.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        host = ""
+    return f"{parts.scheme}://{host}" if host else "its endpoint"

@@ -69,6 +69,7 @@ _NO_CREDENTIALS = frozenset(
         "UnauthorizedSSOTokenError",
         "InvalidConfigError",
         "MetadataRetrievalError",
+        "NoLogin",
     }
 )
 _WHY = {
@@ -80,9 +81,33 @@ _WHY = {
     "SSLError": "the TLS certificate was not accepted",
     "ProxyConnectionError": "the proxy did not answer",
 }
+_SAID = {
+    "NoRegionError": "No AWS region is known: add region=, or set AWS_REGION.",
+    "InvalidRegionError": "The region is none: write it as in region=eu-west-1.",
+    "ValueError": "boto3 does not take the endpoint: correct endpoint=, or AWS_ENDPOINT_URL.",
+}
 _VERSION = re.compile(r"staging label|version\s?id", re.IGNORECASE)
 _ARN = re.compile(r"arn:aws[a-z-]*:(?:sts|iam)::\d{12}:[\w+=,.@/-]+")
 _SERVER_ERROR = 500
+
+
+class Who:
+    """Whose login is in use, as far as the call got, and *at* what it was.
+
+    *taking* is the role that it stopped at.
+    """
+
+    name = ""
+    at = "its endpoint"
+    taking: str | None = None
+
+
+class NoLogin(Exception):
+    """boto3 found no credentials."""
+
+
+class UnsafeEndpoint(Exception):
+    """boto3 would go to an address that is plain HTTP to another machine."""
 
 
 def may_pass(error: Exception) -> bool:
@@ -95,6 +120,11 @@ def is_absent(error: Exception) -> bool:
     return _code(error) == _NOT_FOUND and not _VERSION.search(_message(error))
 
 
+def has_no_value(error: Exception) -> bool:
+    """Return whether the secret is there, but no version of it has the stage asked for."""
+    return _code(error) == _NOT_FOUND and not is_absent(error)
+
+
 def explain(  # noqa: PLR0913 - what was wanted, and how
     error: Exception,
     failures: Failures,
@@ -102,24 +132,33 @@ def explain(  # noqa: PLR0913 - what was wanted, and how
     secret: str,
     verb: str,
     seconds: float,
-    role: str | None,
+    who: Who,
 ) -> BackendError:
-    """Return what *error* means, met when we wanted to *verb* the *secret* or to take *role*."""
+    """Return what *error* means, met by *who* when we wanted to *verb* the *secret*."""
     code, kind = _code(error), type(error).__name__
     if code in _DENIED:
-        who = _ARN.search(_message(error))
-        failures = failures._replace(identity=who[0] if who else failures.identity)
-        return failures.denied(verb=verb, grant=_grant(_message(error), secret, verb, role))
+        arn = _ARN.search(_message(error))
+        failures = failures._replace(identity=arn[0] if arn else failures.identity)
+        grant = _grant(_message(error), secret, verb, who.taking)
+        return failures.denied(verb="take the role for" if who.taking else verb, grant=grant)
+    if kind == "UnsafeEndpoint":
+        return failures.plain_http(
+            where=f"{who.at}, from AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_{{SECRETS_MANAGER,STS}} or "
+            "the AWS profile"
+        )
     if code in _NO_LOGIN or kind in _NO_CREDENTIALS:
         return _no_login(failures, code, kind)
-    if kind == "NoRegionError":
-        return unreadable(
-            failures.reference, "No AWS region is known: add region=, or set AWS_REGION."
-        )
+    if kind in _SAID:
+        return unreadable(failures.reference, _SAID[kind])
     if kind == "ParamValidationError":
         code = "ValidationException"
     answered = _about_the_secret(code, failures, secret, verb)
-    return answered or _no_answer(error, failures, seconds)
+    if answered is None and verb != "read" and code and _status(error) < _SERVER_ERROR:
+        return failures.not_written(
+            why=f"answered with HTTP {_status(error)} ({code})",
+            fix=f"Look up {code} in the API reference of AWS Secrets Manager.",
+        )
+    return answered or _no_answer(error, failures, seconds, who.at)
 
 
 def _about_the_secret(code: str, failures: Failures, secret: str, verb: str) -> BackendError | None:
@@ -162,11 +201,11 @@ def _about_the_secret(code: str, failures: Failures, secret: str, verb: str) -> 
 
 def _no_login(failures: Failures, code: str, kind: str) -> BackendError:
     if code in _EXPIRED:
-        why = "they have expired"
+        why = "the credentials have expired"
     elif code:
-        why = "AWS does not know them"
+        why = "AWS does not accept the access key, its secret, or the clock of this machine"
     else:
-        why = f"none that can be used were found ({kind})"
+        why = "none were found" if kind == "NoLogin" else f"none of use were found ({kind})"
     return failures.unauthenticated(
         why=why,
         fix="Give the process a role (instance, container, Lambda), log in (aws sso login), or "
@@ -174,17 +213,12 @@ def _no_login(failures: Failures, code: str, kind: str) -> BackendError:
     )
 
 
-def _no_answer(error: Exception, failures: Failures, seconds: float) -> BackendError:
+def _no_answer(error: Exception, failures: Failures, seconds: float, at: str) -> BackendError:
     kind, status = type(error).__name__, _status(error)
     why = _WHY.get(kind, kind).format(seconds=seconds)
     if status:
         why = f"answered with HTTP {status} ({_code(error) or 'no code'})"
-    return failures.unreachable(where=_where(error), why=why)
-
-
-def _where(error: Exception) -> str:
-    url = getattr(error, "kwargs", {}).get("endpoint_url")
-    return str(url).partition("?")[0] if url else "its endpoint"
+    return failures.unreachable(where=at, why=why)
 
 
 def _grant(message: str, secret: str, verb: str, role: str | None) -> str:
@@ -196,7 +230,9 @@ def _grant(message: str, secret: str, verb: str, role: str | None) -> str:
         "create": "secretsmanager:CreateSecret",
     }[verb]
     kms = " It may be the KMS key: grant kms:Decrypt on it." if "kms" in message.lower() else ""
-    return f"Grant {actions} on {secret}.{kms}"
+    deny = " An explicit deny stands in the way, which no grant overrules: remove it."
+    denied = deny if "explicit deny" in message.lower() else ""
+    return f"Grant {actions} on {secret}.{kms}{denied}"
 
 
 def _code(error: Exception) -> str:

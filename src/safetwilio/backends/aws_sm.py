@@ -7,12 +7,24 @@ has a session and a client of its own, so nothing is carried over a fork.
 
 from __future__ import annotations
 
+import os
+import re
 import uuid
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.request import getproxies
 
 from safetwilio.backends import payload
-from safetwilio.backends.addresses import is_safe
-from safetwilio.backends.aws_errors import explain, is_absent, may_pass
+from safetwilio.backends.addresses import is_safe, origin
+from safetwilio.backends.aws_errors import (
+    NoLogin,
+    UnsafeEndpoint,
+    Who,
+    explain,
+    has_no_value,
+    is_absent,
+    may_pass,
+)
 from safetwilio.backends.deadline import OPTION as TIMEOUT
 from safetwilio.backends.deadline import Deadline, Outcome, deadline_of, run
 from safetwilio.backends.failures import Failures, silent
@@ -34,14 +46,22 @@ CURRENT = "AWSCURRENT"
 _ASIDE = "SAFETWILIO"  # where a new version waits: AWSPENDING belongs to AWS's own rotation
 _OPTIONS = ("region", "stage", "version", "role", "endpoint", TIMEOUT)
 _SESSION_NAME = "safetwilio"
-_ARN_PARTS = 7
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:secretsmanager:([a-z0-9-]+):[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,519}"
+)
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,576}")
 
 
 class _Secret(NamedTuple):
     """One version of the secret as AWS gave it."""
 
-    payload: bytes | str
+    payload: bytes | str | None
     version: str
+
+
+# A secret without a value, as Terraform and CloudFormation make it.
+_EMPTY = _Secret(None, "")
 
 
 class AwsBackend:
@@ -50,14 +70,32 @@ class AwsBackend:
     def __init__(self, reference: Reference) -> None:
         """Take name, stage and the rest from *reference*."""
         require_options(reference, *_OPTIONS, field=True)
-        self._name = reference.path
-        if not self._name:
-            raise unreadable(reference, "Name the secret, as in aws-sm://prod/twilio")
-        self._options = reference.options
         self._reference = reference
+        self._options = reference.options
+        self._name = reference.path
+        self._arn = _ARN.fullmatch(self._name)
+        self._require_readable()
+        # what stands before an @ is never shown, though in a name it is no password
+        self._shown = str(reference).partition("//")[2] if "@" in self._name else self._name
         self._endpoint = reference.options.get("endpoint")
         if self._endpoint is not None and not is_safe(self._endpoint):
             raise Failures(reference, SERVICE).plain_http(where="its option endpoint")
+
+    def _require_readable(self) -> None:
+        """Raise ST302 for what AWS would refuse, or take for something else."""
+        options = self._options
+        empty = next((name for name in _OPTIONS if options.get(name) == ""), None)
+        fix = ""
+        if not (self._arn or _NAME.fullmatch(self._name)):
+            fix = "Name the secret, as in aws-sm://prod/twilio, or give its whole ARN."
+        elif empty is not None:
+            fix = f"Its option {empty} is empty: give a value, or leave it out."
+        elif "role" in options and not _ROLE.fullmatch(options["role"]):
+            fix = "Its option role is a role's ARN, as in arn:aws:iam::123456789012:role/app."
+        elif self._arn and options.get("region", self._arn[1]) != self._arn[1]:
+            fix = "Its option region is not the region in the ARN: leave it out."
+        if fix:
+            raise unreadable(self._reference, fix)
 
     @silent
     def load(self, account: str | None) -> Found | Absent:
@@ -67,8 +105,9 @@ class AwsBackend:
         :class:`safetwilio.errors.MissingExtra` (ST901).
         """
         secret = self._get(deadline_of(self._reference))
-        if secret is None:
-            return Absent((Attempt("aws-sm", self._name, "no such secret"),))
+        if secret is None or secret.payload is None:
+            why = "no such secret" if secret is None else "the secret has no value yet"
+            return Absent((Attempt("aws-sm", self._shown, why),))
         document = payload.read(
             secret.payload, self._failures(), account=account, version=secret.version
         )
@@ -105,11 +144,20 @@ class AwsBackend:
         text = payload.merge(
             before and before.payload, fields, self._failures(), account=account, style="camel"
         )
-        if before is None:
+        if before is None and not self._exists(deadline):
+            self._require_name()
             self._ask(deadline, lambda client: self._create(client, text), verb="create")
         else:
             self._ask(deadline, lambda client: self._replace(client, text, found), verb="write")
         return str(self._reference)
+
+    def _require_name(self) -> None:
+        if self._arn or self._options.get("stage", CURRENT) != CURRENT:
+            raise unreadable(
+                self._reference,
+                "There is no such secret. To have it made, give its name instead of an ARN, and "
+                f"leave stage= out: a new secret's version has the stage {CURRENT}.",
+            )
 
     def _create(self, client: Any, text: str) -> None:
         client.create_secret(
@@ -124,9 +172,14 @@ class AwsBackend:
             SecretString=text,
             ClientRequestToken=str(uuid.uuid4()),
             VersionStages=[_ASIDE],
-        )["VersionId"]
+        )
+        if stage in new["VersionStages"]:  # it is the secret's first, which AWS makes the current
+            return
         client.update_secret_version_stage(
-            SecretId=self._name, VersionStage=stage, MoveToVersionId=new, RemoveFromVersionId=old
+            SecretId=self._name,
+            VersionStage=stage,
+            MoveToVersionId=new["VersionId"],
+            **({"RemoveFromVersionId": old} if old else {}),
         )
 
     def _get(self, deadline: Deadline) -> _Secret | None:
@@ -139,27 +192,38 @@ class AwsBackend:
         outcome, who = self._try(deadline, lambda client: client.get_secret_value(**wanted))
         if self._is_gone(deadline, outcome.error):
             return None
+        if outcome.error and has_no_value(outcome.error) and not self._is_pinned():
+            return _EMPTY
         answer = self._settle(outcome, who, deadline, "read")
-        text = answer.get("SecretString")
-        return _Secret(answer["SecretBinary"] if text is None else text, answer["VersionId"])
+        found = answer.get("SecretString", answer.get("SecretBinary"))
+        version = answer.get("VersionId")
+        if not isinstance(found, (str, bytes)) or not isinstance(version, str):
+            raise self._failures(who.name).malformed(
+                what="an answer without a text or its version",
+                fix="Something else than AWS answered: check endpoint= and AWS_ENDPOINT_URL.",
+            )
+        return _Secret(found, version)
 
     def _ask(self, deadline: Deadline, call: Callable[[Any], Any], *, verb: str) -> Any:
         """Return what *call* returns for a client, or raise ST33x."""
         # never again: what was written, though the answer was lost, would look like another's
         return self._settle(*self._try(deadline, call, again=lambda _: False), deadline, verb)
 
-    def _settle(self, outcome: Outcome[Any], who: _Who, deadline: Deadline, verb: str) -> Any:
+    def _settle(self, outcome: Outcome[Any], who: Who, deadline: Deadline, verb: str) -> Any:
         """Return the answer of *outcome*, or raise what its error means."""
         if outcome.error is None:
             return outcome.answer
         raise explain(
             outcome.error,
             self._failures(who.name),
-            secret=self._name,
+            secret=self._shown,
             verb=verb,
             seconds=deadline.seconds,
-            role=who.taking,
+            who=who,
         )
+
+    def _is_pinned(self) -> bool:
+        return bool(self._options.keys() & {"stage", "version"})
 
     def _is_gone(self, deadline: Deadline, error: Exception | None) -> bool:
         """Return whether *error* says that there is no secret of that name.
@@ -169,57 +233,87 @@ class AwsBackend:
         """
         if error is None or not is_absent(error):
             return False
-        if not self._options.keys() & {"stage", "version"}:
+        if not self._is_pinned():
             return True
-        outcome, _ = self._try(deadline, lambda c: c.describe_secret(SecretId=self._name))
+        outcome, _ = self._describe(deadline)
         return outcome.error is not None and is_absent(outcome.error)
+
+    def _exists(self, deadline: Deadline) -> bool:
+        """Return whether AWS knows the secret, by whatever words it said that it has no value."""
+        outcome, _ = self._describe(deadline)
+        return outcome.error is None
+
+    def _describe(self, deadline: Deadline) -> tuple[Outcome[Any], Who]:
+        return self._try(deadline, lambda client: client.describe_secret(SecretId=self._name))
 
     def _try(
         self,
         deadline: Deadline,
         call: Callable[[Any], Any],
         again: Callable[[Exception], bool] = may_pass,
-    ) -> tuple[Outcome[Any], _Who]:
+    ) -> tuple[Outcome[Any], Who]:
         boto3 = need("boto3", extra="aws", purpose="aws-sm:")
         config = need("botocore.config", extra="aws", purpose="aws-sm:").Config(
             connect_timeout=deadline.seconds,
             read_timeout=deadline.seconds,
             retries={"total_max_attempts": 1, "mode": "standard"},
         )
-        who = _Who()
-        return run(deadline, lambda: call(self._client(boto3, config, who)), again=again), who
+        who = Who()
 
-    def _client(self, boto3: Any, config: Any, who: _Who) -> Any:
+        def ask() -> Any:
+            with closing(self._client(boto3, config, who)) as client:
+                return call(client)
+
+        return run(deadline, ask, again=again), who
+
+    def _client(self, boto3: Any, config: Any, who: Who) -> Any:
         """Return a client of this load alone; *who* is told whose login it has."""
+        who.at = "looking for AWS credentials"
         session = boto3.session.Session(region_name=self._region())
+        if session.region_name is None and os.environ.get("AWS_REGION"):
+            # every SDK but boto3 reads it, and ECS, EKS and EC2 users set no other
+            session = boto3.session.Session(region_name=os.environ["AWS_REGION"])
         credentials = session.get_credentials()
-        who.name = f"AWS credentials from {credentials.method}" if credentials else ""
+        if credentials is None:  # said now: boto3 would look for some again
+            raise NoLogin
+        who.name = f"AWS credentials from {_origin(credentials.method, session.profile_name)}"
         login: dict[str, str] = {}
         role = self._options.get("role")
         if role:
             who.taking = role
-            sts = session.client("sts", config=config)
-            taken = sts.assume_role(RoleArn=role, RoleSessionName=_SESSION_NAME)["Credentials"]
+            with closing(_open(session, "sts", config, who)) as sts:
+                taken = sts.assume_role(RoleArn=role, RoleSessionName=_SESSION_NAME)["Credentials"]
             who.name, who.taking = role, None
             login = {
                 "aws_access_key_id": taken["AccessKeyId"],
                 "aws_secret_access_key": taken["SecretAccessKey"],
                 "aws_session_token": taken["SessionToken"],
             }
-        return session.client("secretsmanager", config=config, endpoint_url=self._endpoint, **login)
+        return _open(session, "secretsmanager", config, who, endpoint_url=self._endpoint, **login)
 
     def _region(self) -> str | None:
         """Return the region of the reference: its option, or the one in its ARN."""
-        parts = self._name.split(":")
-        arn = parts[3] if len(parts) >= _ARN_PARTS and parts[0] == "arn" else None
-        return self._options.get("region") or arn
+        return self._options.get("region") or (self._arn[1] if self._arn else None)
 
     def _failures(self, identity: str | None = None) -> Failures:
         return Failures(self._reference, SERVICE, identity or None)
 
 
-class _Who:
-    """Whose login is in use, as far as the call got; *taking* is the role that it stopped at."""
+def _origin(method: str, profile: str) -> str:
+    """Return where boto3 found a login: its *method*, and the *profile* if one was chosen."""
+    return method if method == "env" or profile == "default" else f"{method}, profile {profile}"
 
-    name = ""
-    taking: str | None = None
+
+def _open(session: Any, service: str, config: Any, who: Who, **how: Any) -> Any:
+    """Return a client for *service*; its address, from wherever it came, is looked at first."""
+    client = session.client(service, config=config, **how)
+    address = client.meta.endpoint_url
+    who.at = origin(address)
+    if not is_safe(address):
+        client.close()
+        raise UnsafeEndpoint(who.at)
+    if address.startswith("http:") and "http" in getproxies() and config.proxies is None:
+        # boto3 would send even this machine's own addresses to the proxy, in the clear
+        client.close()
+        return _open(session, service, config.merge(type(config)(proxies={})), who, **how)
+    return client

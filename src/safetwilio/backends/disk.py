@@ -110,6 +110,21 @@ def read_secret_file(path: str, place: str) -> tuple[str, tuple[Problem, ...]]:
     return answer
 
 
+def is_foreign_link(path: Path) -> bool:
+    """Return whether *path* is a link that a user has made who has no say over its directory.
+
+    It may lead to any file of this user's. Linux has such a rule itself, for what is opened.
+    """
+    if not hasattr(os, "geteuid"):
+        return False
+    try:
+        status, directory = path.lstat(), path.parent.stat()
+    except (OSError, ValueError):
+        return False
+    trusted = {os.geteuid(), directory.st_uid, 0}
+    return stat.S_ISLNK(status.st_mode) and status.st_uid not in trusted
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Replace *path* by *data* in one step, mode 0600; after a crash it is the old or the new.
 
@@ -170,7 +185,7 @@ def _keep_owner(target: Path, handle: int) -> None:
 
     By its handle: whoever may write to the directory may have put a link in the place of its name.
     """
-    if os.name == "posix":
+    if hasattr(os, "fchown"):
         with contextlib.suppress(OSError):  # only root may give files away
             owner = _owner(target)
             os.fchown(handle, owner.st_uid, owner.st_gid)

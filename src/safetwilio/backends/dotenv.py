@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dotenv.parser import parse_stream
 from dotenv.variables import Variable, parse_variables
 
-from safetwilio.backends.disk import read_text, write_private
+from safetwilio.backends.disk import is_foreign_link, read_text, write_private
 from safetwilio.backends.documents import Document, is_secret, spellings, variable, variables
 from safetwilio.backends.interface import Absent, Found, seal
 from safetwilio.errors import BackendDenied, BackendError
@@ -130,6 +130,8 @@ class DotenvBackend:
 
     def require_writable(self) -> None:
         """Raise :class:`safetwilio.errors.BackendDenied` (ST307) if the file cannot be replaced."""
+        if is_foreign_link(self._path):
+            raise BackendDenied([self._not_writable("it is a link that another user has made")])
         directory = Path(os.path.realpath(self._path)).parent
         if not os.access(directory, os.W_OK | os.X_OK):
             raise BackendDenied([self._not_writable("the directory is missing or not writable")])

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
-import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import SecretStr
-
 from safetwilio.cli.output import say, say_problems, say_wrapped, show_json
 from safetwilio.errors import BackendDenied, BackendError, ConfigurationError, UsageError
-from safetwilio.problems import Problem, faults
+from safetwilio.problems import Problem, command, faults
 
 if TYPE_CHECKING:
     from safetwilio.backends.interface import WritableBackend
@@ -22,7 +17,6 @@ if TYPE_CHECKING:
     from safetwilio.provisioning import Provisioned
 
 _PARTIAL = 4
-_LONGEST_LINE = 4096
 # A secret with one of these faults is none, and may be written over.
 _WORTHLESS = frozenset({"ST105", "ST206", "ST207", "ST208"})
 
@@ -99,29 +93,40 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Make, keep and prove a key."""
-    from safetwilio.provisioning import provision, service_of
     from safetwilio.redaction import install
     from safetwilio.settings import require_account_name
 
     install()
     account = None if arguments.account is None else require_account_name(arguments.account)
+    try:
+        return _make(arguments, account)
+    except ConfigurationError as error:
+        failure = error.of_account(account)
+    raise failure
+
+
+def _make(arguments: argparse.Namespace, account: str | None) -> int:
+    from safetwilio.cli.prompts import ask_for_account_sid, ask_for_token
+    from safetwilio.provisioning import provision, service_of
+
     target = _target(arguments.backend, account)
     _require_untracked(target.path)
     holder = None if arguments.replace else _holder(target, account)
     if holder is not None:
         say_wrapped(
             f"{holder} holds an API key already; nothing was changed. Check it with "
-            "safetwilio doctor --verify, or make a new one with safetwilio init --replace."
+            f"{command('doctor --verify', account)}, or make a new one with "
+            f"{command('init --replace', account)}."
         )
         if arguments.json:
             show_json({"changed": []})
         return 0
     target.backend.require_writable()  # before anything is asked for
-    account_sid = _account_sid(arguments, account)
+    account_sid = ask_for_account_sid(arguments.account_sid, account)
     changed = ["key"]
     done = provision(
         account_sid,
-        _token(arguments),
+        ask_for_token(from_stdin=arguments.token_stdin),
         target.backend,
         service=arguments.service or service_of(),
         account=account,
@@ -198,80 +203,6 @@ def _holds_a_key(backend: object, account: str | None) -> bool:
     return problem is None or problem.code not in _WORTHLESS
 
 
-def _account_sid(arguments: argparse.Namespace, account: str | None) -> str:
-    from safetwilio.backends.documents import variable
-    from safetwilio.provisioning import require_account_sid
-
-    if arguments.account_sid is not None:
-        return str(arguments.account_sid).strip()
-    name = variable("account_sid", account)
-    if os.environ.get(name, "").strip():
-        say(f"The Account SID is that of env {name}.")
-        return os.environ[name].strip()
-    if not _somebody_is_there():
-        raise UsageError(
-            "There is no terminal to ask at: give --account-sid SID, and pipe the Auth Token in "
-            "with --token-stdin.",
-            code="ST908",
-        )
-    print("Account SID: ", end="", file=sys.stderr, flush=True)
-    try:
-        answer = input().strip()
-    except EOFError:
-        say("")  # end the line of the prompt
-        answer = ""
-    if not answer:
-        raise _no_answer("Account SID")
-    require_account_sid(answer)  # before the token is typed for nothing
-    return answer
-
-
-def _token(arguments: argparse.Namespace) -> SecretStr:
-    if _somebody_is_there():
-        return SecretStr(_ask_for_token())
-    if not arguments.token_stdin:
-        raise UsageError(
-            "There is no terminal to ask for the Auth Token at: pipe it in with --token-stdin.",
-            code="ST908",
-        )
-    try:
-        line = sys.stdin.readline(_LONGEST_LINE) if sys.stdin is not None else ""
-    except UnicodeDecodeError:
-        line = ""
-    token = line.strip().strip("\ufeff")
-    if not token:
-        raise _no_answer("Auth Token")
-    return SecretStr(token)
-
-
-def _ask_for_token() -> str:
-    hidden = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", getpass.GetPassWarning)
-            answer = getpass.getpass("Auth Token (not shown, not stored): ").strip()
-    except EOFError:
-        say("")  # end the line of the prompt
-        answer = ""
-    except getpass.GetPassWarning:
-        hidden = False
-    if not hidden:
-        raise UsageError(
-            "This terminal would show the Auth Token: pipe it in with --token-stdin.", code="ST908"
-        )
-    if not answer:
-        raise _no_answer("Auth Token")
-    return answer
-
-
-def _somebody_is_there() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
-
-
-def _no_answer(what: str) -> UsageError:
-    return UsageError(f"No {what} was given; nothing was changed.", code="ST908")
-
-
 def _ignore(path: Path | None) -> bool:
     from safetwilio import worktree
 
@@ -303,11 +234,15 @@ def _seen_by_the_program(done: Provisioned, account: str | None) -> tuple[Proble
         return error.problems
     if mask("key", settings.api_key) == done.key:
         return settings.warnings
+    return _another_key(settings.source, done.place)
+
+
+def _another_key(used: str, kept: str) -> tuple[Problem, ...]:
     return (
         Problem(
             code="ST211",
             summary="The program will use another API key than the new one.",
-            found_in=(settings.source, done.place),
+            found_in=(used, kept),
             fix="The first place wins. Remove the API key from it.",
         ),
     )

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import traceback
+from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from safetwilio import __version__
@@ -21,6 +22,9 @@ FAILED, USAGE = 1, 2
 _INTERRUPTED = 130
 # After two capitals they are a SID's, and with more such digits they are something else.
 _TOKEN = re.compile(r"(?<![A-Z]{2})(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+# Where a reference may hold more than a path: userinfo, options, a field, another reference.
+_NO_PATH = re.compile(r"[@?#,=:]")
+_SEPARATOR = re.compile(r"[/\\]")
 _OPTION = re.compile(r"--?[a-z][a-z-]{0,18}")
 # What argparse says with a value in it, and what is said without.
 _WITHOUT_VALUES = (
@@ -100,7 +104,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     _require_no_token(words)
     parser = _parser()
-    arguments = parser.parse_args(words)
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:  # argparse would say so in the name of the whole, and lead to the wrong help
+        arguments.parser.error(_UNRECOGNIZED + " ".join(unknown))
     if arguments.run is None:
         say(parser.format_help().rstrip())
         return USAGE
@@ -116,8 +122,8 @@ def _explain(error: SafeTwilioError) -> int:
 
 
 def _require_no_token(words: Sequence[str]) -> None:
-    for word in words:
-        if _TOKEN.search(word):
+    for before, word in pairwise(("", *words)):
+        if _TOKEN.search(word) and not _is_path(before, word):
             raise UsageError(
                 "The Auth Token is not taken from the command line: other users of this machine "
                 "can read it there, and your shell has written it to its history. Let safetwilio "
@@ -125,6 +131,24 @@ def _require_no_token(words: Sequence[str]) -> None:
                 "rotate it in the Console.",
                 code="ST908",
             )
+
+
+def _is_path(before: str, word: str) -> bool:
+    """Return whether *word* is a reference for ``--backend`` whose digits are a part of its path.
+
+    A bare word is none: whoever writes the token there takes the option for another one.
+    """
+    from safetwilio.backends.locate import is_scheme
+
+    option, _, value = word.partition("=") if word.startswith("--") else (before, "", word)
+    if option != "--backend":
+        return False
+    scheme, _, location = value.partition(":")
+    named = bool(location) and is_scheme(scheme)
+    parts = _SEPARATOR.split(location if named else value)
+    if not named and len(parts) == 1:
+        return False
+    return not any(_TOKEN.search(part) and _NO_PATH.search(part) for part in parts)
 
 
 def _without_values(message: str) -> str:
@@ -147,7 +171,7 @@ def _close_stdout() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from safetwilio.cli import doctor, init
+    from safetwilio.cli import doctor, emulator, init
 
     parser = _Parser(
         prog="safetwilio",
@@ -155,12 +179,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=None)
+    parser.set_defaults(run=None, parser=parser)
     parser.add_argument("--version", action="version", version=f"safetwilio {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     command: Command
-    for command in (init, doctor):
+    for command in (init, doctor, emulator):
         command.add_parser(commands)
+    for parser_of_command in commands.choices.values():
+        parser_of_command.set_defaults(parser=parser_of_command)
     return parser
 
 

@@ -1,0 +1,99 @@
+"""What ``safetwilio init`` asks people for, or reads where there is nobody to ask."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import warnings
+
+from pydantic import SecretStr
+
+from safetwilio.cli.output import say
+from safetwilio.errors import UsageError
+
+_LONGEST_LINE = 4096
+
+
+def ask_for_account_sid(given: str | None, account: str | None) -> str:
+    """Return the Account SID: *given*, or the environment's for *account*, or what is typed.
+
+    What is typed is checked at once (:class:`safetwilio.errors.InvalidCredentials`, ST2xx). Raises
+    :class:`safetwilio.errors.UsageError` (ST908) if there is nobody to ask, or no answer.
+    """
+    from safetwilio.backends.documents import variable
+    from safetwilio.provisioning import require_account_sid
+
+    if given is not None:
+        return given.strip()
+    name = variable("account_sid", account)
+    if os.environ.get(name, "").strip():
+        say(f"The Account SID is that of env {name}.")
+        return os.environ[name].strip()
+    if not _somebody_is_there():
+        raise UsageError(
+            "There is no terminal to ask at: give --account-sid SID, and pipe the Auth Token in "
+            "with --token-stdin.",
+            code="ST908",
+        )
+    print("Account SID: ", end="", file=sys.stderr, flush=True)
+    try:
+        answer = input().strip()
+    except EOFError:
+        say("")  # end the line of the prompt
+        answer = ""
+    if not answer:
+        raise _no_answer("Account SID")
+    require_account_sid(answer)  # before the token is typed for nothing
+    return answer
+
+
+def ask_for_token(*, from_stdin: bool) -> SecretStr:
+    """Return the Auth Token, typed without showing it, or *from_stdin* where there is no terminal.
+
+    Raises :class:`safetwilio.errors.UsageError` (ST908) if there is nobody to ask, no answer, or
+    a terminal that would show it.
+    """
+    if _somebody_is_there():
+        return SecretStr(_typed_token())
+    if not from_stdin:
+        raise UsageError(
+            "There is no terminal to ask for the Auth Token at: pipe it in with --token-stdin.",
+            code="ST908",
+        )
+    try:
+        line = sys.stdin.readline(_LONGEST_LINE) if sys.stdin is not None else ""
+    except UnicodeDecodeError:
+        line = ""
+    token = line.strip().strip("\ufeff")
+    if not token:
+        raise _no_answer("Auth Token")
+    return SecretStr(token)
+
+
+def _typed_token() -> str:
+    hidden = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            answer = getpass.getpass("Auth Token (not shown, not stored): ").strip()
+    except EOFError:
+        say("")  # end the line of the prompt
+        answer = ""
+    except getpass.GetPassWarning:
+        hidden = False
+    if not hidden:
+        raise UsageError(
+            "This terminal would show the Auth Token: pipe it in with --token-stdin.", code="ST908"
+        )
+    if not answer:
+        raise _no_answer("Auth Token")
+    return answer
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def _no_answer(what: str) -> UsageError:
+    return UsageError(f"No {what} was given; nothing was changed.", code="ST908")
