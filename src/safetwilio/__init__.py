@@ -26,12 +26,13 @@ __all__ = [
     "get_client",
     "health",
     "redact",
+    "refresh",
     "reset",
 ]
 
 if TYPE_CHECKING:  # a visible __getattr__ would make misspelt names pass
     from safetwilio import redaction as redact
-    from safetwilio._boot import boot, configure, health, reset
+    from safetwilio._boot import boot, configure, health, refresh, reset
     from safetwilio._proxy import get_client
     from safetwilio.access_tokens import access_token
     from safetwilio.clients.rest import TwilioClient
@@ -49,6 +50,7 @@ else:
         "configure": "safetwilio._boot",
         "get_client": "safetwilio._proxy",
         "health": "safetwilio._boot",
+        "refresh": "safetwilio._boot",
         "reset": "safetwilio._boot",
     }
 

@@ -29,7 +29,7 @@ from safetwilio.settings import TwilioSettings, require_account_name
 from safetwilio.store import CredentialStore
 
 if TYPE_CHECKING:
-    from safetwilio.credentials import KeyType
+    from safetwilio.credentials import ApiKey, KeyType
     from safetwilio.redaction import SinkHealth
 
 _log = logging.getLogger("safetwilio")
@@ -148,6 +148,29 @@ def get_account(account: str | None) -> _Account:
     return made
 
 
+def refresh(account: str | None = None) -> bool:
+    """Load the key of *account* anew, and return whether it is another one now.
+
+    Every client uses it from its next request on. At the same moment one load serves all callers.
+    Raises what a boot raises (:class:`safetwilio.errors.ConfigurationError`, ST1xx to ST5xx), and
+    ST224 if the place holds the key of another account now; the old key then stays in use.
+    """
+    name = _name(account)
+    booted = get_account(account)
+    failure: ConfigurationError | None = None
+    changed = False
+    try:
+        changed = booted.store.refresh()
+    except ConfigurationError as error:
+        failure = error.of_account(_alias(name))
+    if failure is not None:
+        raise failure
+    if changed:
+        _proven.pop(name, None)
+        _say("replaced", booted.store.current())
+    return changed
+
+
 def get_key_type(account: str | None) -> KeyType | None:
     """Return of what kind *account*'s key is, if the document or a verification said it."""
     return get_account(account).store.current().key_type or _proven.get(_name(account))
@@ -197,7 +220,8 @@ def _walk(name: str) -> _Account:
         )
     install_redaction()
     settings = _configured.get(name) or TwilioSettings(_account=_alias(name))
-    store = CredentialStore(settings.credentials())
+    reload = settings.reload if settings.can_reload else None
+    store = CredentialStore(settings.credentials(), reload)
     client = TwilioClient.from_store(store.current, region=settings.region, edge=settings.edge)
     return _Account(settings, store, client)
 
@@ -205,9 +229,13 @@ def _walk(name: str) -> _Account:
 def _tell(account: _Account) -> None:
     for warning in account.settings.warnings:
         _log.warning("%s", render_one(warning))
-    key = account.store.current()
+    _say("loaded", account.store.current())
+
+
+def _say(what: str, key: ApiKey) -> None:
     _log.info(
-        "Twilio credentials loaded: key %s of account %s from %s",
+        "Twilio credentials %s: key %s of account %s from %s",
+        what,
         mask("key", key.sid),
         mask("account", key.account_sid),
         key.origin,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeVar
 from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from safetwilio.backends.documents import PAIR
 from safetwilio.backends.locate import names_backend
 from safetwilio.credentials import ApiKey, KeyType, mask, refuse_pickle
 from safetwilio.errors import ConfigurationError, UsageError, configuration_error
@@ -44,6 +45,14 @@ _OWN_ARGUMENTS = {
 }
 
 
+class _Origin(NamedTuple):
+    """What the settings were resolved from, in the order that ``resolve`` takes."""
+
+    account: str | None
+    backend: str | None
+    arguments: Mapping[str, Value]
+
+
 class TwilioSettings(BaseSettings):
     """The Twilio credentials of one account, checked whole when the object is made.
 
@@ -67,6 +76,7 @@ class TwilioSettings(BaseSettings):
     _source: str = PrivateAttr(default="")
     _version: str | None = PrivateAttr(default=None)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+    _origin: _Origin | None = PrivateAttr(default=None)
 
     def __init__(
         self, *, _backend: str | None = None, _account: str | None = None, **values: Any
@@ -91,6 +101,8 @@ class TwilioSettings(BaseSettings):
             raise failure
         self._source, self._version = resolved.source, resolved.version
         self._warnings = for_account(problems, account)
+        if not arguments.keys() & set(PAIR):
+            self._origin = _Origin(account, backend, arguments)
 
     def _initialise(self, values: Mapping[str, Any], resolved: Resolved) -> tuple[Problem, ...]:
         try:
@@ -235,6 +247,34 @@ class TwilioSettings(BaseSettings):
             source=self._source,
             version=self._version,
             key_type=self.key_type,
+        )
+
+    @property
+    def can_reload(self) -> bool:
+        """Whether the key came from a backend, which may hold another one by now."""
+        return self._origin is not None
+
+    def reload(self) -> ApiKey:
+        """Return the key that is in the same place now; these settings stay what they are.
+
+        A key that was given as arguments is returned as it is. Raises
+        :class:`safetwilio.errors.ConfigurationError` (ST1xx to ST5xx) as making them does.
+        """
+        if self._origin is None:
+            return self.credentials()
+        resolved = resolve(*self._origin)
+        if faults(resolved.problems):  # then there are no fields for a traceback to show
+            raise configuration_error(
+                resolved.problems, resolved.broken, account=self._origin.account
+            )
+        fields = resolved.fields
+        return ApiKey(
+            fields["account_sid"],
+            fields["api_key"],
+            fields["api_secret"].get_secret_value(),
+            source=resolved.source,
+            version=resolved.version,
+            key_type=fields["key_type"],
         )
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
