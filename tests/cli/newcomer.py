@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from safetwilio.testing import EmulatorServer
     from safetwilio.testing.exchange import EmulatedRequest
-    from safetwilio.testing.state import Account, Key
+    from safetwilio.testing.records import Key
+    from safetwilio.testing.state import Account
 
 COMMAND = (sys.executable, "-m", "safetwilio.cli.main")
 DEADLINE = 60.0

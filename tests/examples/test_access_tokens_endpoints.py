@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from http.client import HTTPMessage
 
-    from safetwilio.testing.state import Key as EmulatedKey
+    from safetwilio.testing.records import Key as EmulatedKey
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "examples" / "access_tokens"

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from safetwilio.testing.assumptions import Assumption, Choice
     from safetwilio.testing.exchange import EmulatedRequest
-    from safetwilio.testing.state import Account, Key, World
+    from safetwilio.testing.records import Key
+    from safetwilio.testing.state import Account, World
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -38,10 +38,11 @@ from safetwilio.testing.identity import (
     refuse_test_credentials,
 )
 from safetwilio.testing.journal import JournalEntry, Outbox, entry_of
+from safetwilio.testing.records import new_sid
 from safetwilio.testing.resources.events import handled
 from safetwilio.testing.resources.triggers import fire_due
 from safetwilio.testing.routes import ROUTES
-from safetwilio.testing.state import Account, World, new_sid
+from safetwilio.testing.state import Account, World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, overload
 
 from safetwilio.testing.identity import public_username, without_secrets
-from safetwilio.testing.state import Message
+from safetwilio.testing.records import Message
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from safetwilio.testing.assumptions import Assumption, Choice
-    from safetwilio.testing.state import Account, Message
+    from safetwilio.testing.records import Message
+    from safetwilio.testing.state import Account
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from safetwilio.testing.call import Call
-    from safetwilio.testing.state import Shelf
+    from safetwilio.testing.shelf import Shelf
 
 DEFAULT_PAGE_SIZE = 50
 LARGEST_PAGE = 1000

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from safetwilio.testing.state import Account, AccountStatus, Key
+    from safetwilio.testing.records import Key
+    from safetwilio.testing.state import Account, AccountStatus
 
 
 @dataclass(order=True)

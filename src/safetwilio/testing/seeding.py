@@ -12,21 +12,22 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from safetwilio.shapes import SID_LENGTH
+from safetwilio.testing.records import Message
 from safetwilio.testing.resources import caller_ids, usage
 from safetwilio.testing.resources.applications import Application
 from safetwilio.testing.resources.calls import PhoneCall
 from safetwilio.testing.resources.numbers import Number, fictional, is_held
 from safetwilio.testing.resources.services import Service, pool_sender
 from safetwilio.testing.resources.settings import formatted
-from safetwilio.testing.state import Message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from safetwilio.testing.emulator import Emulator
+    from safetwilio.testing.records import Key, KeyKind
     from safetwilio.testing.resources.caller_ids import CallerId
-    from safetwilio.testing.state import Account, Key, KeyKind, World
+    from safetwilio.testing.state import Account, World
 
 MESSAGES, DAYS = 500, 30
 _DAY = 86_400  # seconds

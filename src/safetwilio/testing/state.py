@@ -10,118 +10,34 @@ import secrets
 import string
 import threading
 from collections import defaultdict, deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
-from safetwilio.shapes import EMULATOR_ACCOUNT_PREFIX, EMULATOR_KEY_PREFIX, SID_LENGTH
+from safetwilio.shapes import EMULATOR_ACCOUNT_PREFIX, EMULATOR_KEY_PREFIX
 from safetwilio.testing.assumptions import Assumption, Choice, choose
 from safetwilio.testing.assumptions import propagation as assumed
 from safetwilio.testing.geo import MessagingGeo
 from safetwilio.testing.ledger import Ledger, Totals
 from safetwilio.testing.monitor import Alert, Event
 from safetwilio.testing.propagation import InForce
+from safetwilio.testing.records import Key, new_auth_token, new_sid
+from safetwilio.testing.shelf import Shelf
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from safetwilio.testing.callbacks import Callbacks
     from safetwilio.testing.monitor import AlertDetails, EventDetails
+    from safetwilio.testing.records import KeyKind, Message
 
-KeyKind = Literal["standard", "main", "restricted"]
 AccountStatus = Literal["active", "suspended", "closed"]
 
 _BASE62 = string.ascii_letters + string.digits
 _SECRET_LENGTH = 32  # facts: twilio.md, section 8
 
-
-def new_sid(prefix: str) -> str:
-    """Return a fresh SID: *prefix*, then random lower-case hex digits up to 34 characters."""
-    return prefix + secrets.token_hex(SID_LENGTH)[: SID_LENGTH - len(prefix)]
-
-
-def new_auth_token() -> str:
-    """Return a fresh Auth Token of 32 lower-case hex digits."""
-    return secrets.token_hex(16)
-
-
-@dataclass(frozen=True)
-class Key:
-    """An API key; *allow* lists a Restricted key's permissions."""
-
-    sid: str
-    account_sid: str
-    kind: KeyKind
-    friendly_name: str
-    created: datetime
-    updated: datetime
-    secret: str = field(repr=False)
-    allow: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Message:
-    """A message as it was accepted; *key_sid* names the key that sent it, ``None`` the token.
-
-    What changes with time (status, date sent) is computed from *due* and *canceled*; *pool_sender*
-    is the number that a messaging service sends from, which shows when it is sent.
-    """
-
-    sid: str
-    account_sid: str
-    key_sid: str | None
-    to: str
-    from_: str | None
-    body: str
-    created: datetime
-    updated: datetime
-    due: datetime
-    media_urls: tuple[str, ...] = ()
-    messaging_service_sid: str | None = None
-    canceled: bool = False
-    pool_sender: str | None = None
-
-
 Item = TypeVar("Item")
-
-
-class Shelf(Generic[Item]):
-    """Items by SID in the order they were made; a removed item's place stays known."""
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self._places: dict[str, int] = {}
-        self._items: dict[str, Item] = {}
-
-    def put(self, sid: str, item: Item) -> None:
-        """Add *item*, or replace the one of the same *sid* in its place."""
-        self._places.setdefault(sid, len(self._places))
-        self._items[sid] = item
-
-    def get(self, sid: str) -> Item | None:
-        """Return the item called *sid*, or ``None``."""
-        return self._items.get(sid)
-
-    def remove(self, sid: str) -> Item | None:
-        """Remove and return the item called *sid*, or return ``None``."""
-        return self._items.pop(sid, None)
-
-    def place(self, sid: str) -> int | None:
-        """Return the place that *sid* has or had, or ``None`` if it was never here."""
-        return self._places.get(sid)
-
-    def sort(self, key: Callable[[Item], Any]) -> None:
-        """Put the items into the order of *key*; page tokens given out before lead elsewhere."""
-        items = sorted(self._items.items(), key=lambda pair: key(pair[1]))
-        self._places.clear()
-        self._items.clear()
-        for sid, item in items:
-            self.put(sid, item)
-
-    def newest_first(self) -> Iterator[tuple[str, Item]]:
-        """Yield SIDs and items, the newest first."""
-        return reversed(self._items.items())
 
 
 class Account:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetwilio.testing.answers import Answer, not_found, rfc2822
 from safetwilio.testing.paging import page
+from safetwilio.testing.records import new_sid
 from safetwilio.testing.resources.settings import (
     API_VERSION,
     METHOD,
@@ -20,7 +21,6 @@ from safetwilio.testing.resources.settings import (
     url,
 )
 from safetwilio.testing.route import ACCOUNT, Route
-from safetwilio.testing.state import new_sid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

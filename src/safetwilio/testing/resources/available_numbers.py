@@ -15,7 +15,7 @@ from safetwilio.testing.paging import page
 from safetwilio.testing.resources.numbers import fictional, is_held
 from safetwilio.testing.resources.settings import flag, formatted
 from safetwilio.testing.route import ACCOUNT, Route
-from safetwilio.testing.state import Shelf
+from safetwilio.testing.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from safetwilio.testing.answers import Answer, not_found, rfc2822
 from safetwilio.testing.paging import page
+from safetwilio.testing.records import new_sid
 from safetwilio.testing.resources.settings import formatted, name_in
 from safetwilio.testing.route import ACCOUNT, Route
-from safetwilio.testing.state import new_sid
 
 if TYPE_CHECKING:
     from datetime import datetime

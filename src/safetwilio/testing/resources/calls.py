@@ -18,11 +18,11 @@ from safetwilio.testing.assumptions import calls as assumed
 from safetwilio.testing.assumptions import messages as assumed_of_messages
 from safetwilio.testing.assumptions import numbers as assumed_of_numbers
 from safetwilio.testing.paging import page
+from safetwilio.testing.records import new_sid
 from safetwilio.testing.resources import caller_ids, numbers
 from safetwilio.testing.resources.settings import E164, METHOD, formatted, is_url
 from safetwilio.testing.resources.voice_geo import check_region
 from safetwilio.testing.route import ACCOUNT, Route
-from safetwilio.testing.state import new_sid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from safetwilio.testing.assumptions import events as assumed
 from safetwilio.testing.monitor import Alert, Event
 from safetwilio.testing.paging import page
 from safetwilio.testing.route import Route
-from safetwilio.testing.state import Shelf
+from safetwilio.testing.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ from safetwilio.testing.route import Route
 
 if TYPE_CHECKING:
     from safetwilio.testing.call import Call
-    from safetwilio.testing.state import Key
+    from safetwilio.testing.records import Key
 
 LARGEST_POLICY = 100  # https://www.twilio.com/docs/iam/api-keys/restricted-api-keys
 

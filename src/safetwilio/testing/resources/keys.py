@@ -17,7 +17,7 @@ from safetwilio.testing.route import ACCOUNT, Route
 
 if TYPE_CHECKING:
     from safetwilio.testing.call import Call
-    from safetwilio.testing.state import Key
+    from safetwilio.testing.records import Key
 
 LONGEST_NAME = 64  # facts: twilio.md, section 5, code 70001
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from safetwilio.testing.answers import Answer, Refused, bad_parameter, not_found, rfc2822
 from safetwilio.testing.assumptions import messages as assumed
 from safetwilio.testing.paging import page
+from safetwilio.testing.records import Message
 from safetwilio.testing.resources import usage
 from safetwilio.testing.resources.events import of_message
 from safetwilio.testing.resources.outgoing import accept, segments
 from safetwilio.testing.route import ACCOUNT, Route
-from safetwilio.testing.state import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,6 +15,7 @@ from safetwilio.shapes import is_sid
 from safetwilio.testing.answers import Answer, Refused, bad_parameter, not_found, rfc2822
 from safetwilio.testing.assumptions import numbers as assumed
 from safetwilio.testing.paging import page
+from safetwilio.testing.records import new_sid
 from safetwilio.testing.resources.events import of_number
 from safetwilio.testing.resources.settings import (
     API_VERSION,
@@ -29,14 +30,13 @@ from safetwilio.testing.resources.settings import (
     sid,
 )
 from safetwilio.testing.route import ACCOUNT, Route
-from safetwilio.testing.state import Account, new_sid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from safetwilio.testing.call import Call
-    from safetwilio.testing.state import World
+    from safetwilio.testing.state import Account, World
 
 FICTIONAL_LINES = range(100, 200)  # 555-0100 to 555-0199 belong to nobody
 

@@ -16,9 +16,9 @@ from safetwilio.testing.answers import Refused
 from safetwilio.testing.assumptions import messages as assumed
 from safetwilio.testing.assumptions import numbers as assumed_of_numbers
 from safetwilio.testing.assumptions import services as assumed_of_services
+from safetwilio.testing.records import Message, new_sid
 from safetwilio.testing.resources import numbers, services
 from safetwilio.testing.resources.messaging_geo import may_send
-from safetwilio.testing.state import Message, new_sid
 
 if TYPE_CHECKING:
     from safetwilio.testing.call import Call

@@ -14,6 +14,7 @@ from zlib import crc32
 from safetwilio.testing.answers import Answer, Refused, bad_parameter, iso8601, not_found
 from safetwilio.testing.assumptions import services as assumed
 from safetwilio.testing.paging import page
+from safetwilio.testing.records import new_sid
 from safetwilio.testing.resources.numbers import Number
 from safetwilio.testing.resources.settings import (
     METHOD,
@@ -24,7 +25,6 @@ from safetwilio.testing.resources.settings import (
     url,
 )
 from safetwilio.testing.route import Route
-from safetwilio.testing.state import new_sid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

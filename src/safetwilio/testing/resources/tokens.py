@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from safetwilio.testing.answers import Answer, bad_parameter, iso8601, not_found
 from safetwilio.testing.assumptions import credentials as assumed
 from safetwilio.testing.identity import Area
+from safetwilio.testing.records import new_auth_token
 from safetwilio.testing.route import Route
-from safetwilio.testing.state import new_auth_token
 
 if TYPE_CHECKING:
     from safetwilio.testing.call import Call

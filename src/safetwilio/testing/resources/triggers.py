@@ -19,9 +19,9 @@ from safetwilio.testing.answers import Answer, bad_parameter, not_found, rfc2822
 from safetwilio.testing.assumptions import usage as assumed
 from safetwilio.testing.callbacks import Callback
 from safetwilio.testing.paging import page
+from safetwilio.testing.records import new_sid
 from safetwilio.testing.resources.usage import check_category, everyone_of, first_day_of, plain
 from safetwilio.testing.route import ACCOUNT, Route
-from safetwilio.testing.state import new_sid
 
 if TYPE_CHECKING:
     from safetwilio.testing.call import Call

@@ -18,9 +18,10 @@ from safetwilio.testing.assumptions import usage as assumed
 from safetwilio.testing.categories import CATEGORIES, TOTAL, is_known
 from safetwilio.testing.ledger import Totals
 from safetwilio.testing.paging import page
+from safetwilio.testing.records import Message
 from safetwilio.testing.resources.outgoing import segments
 from safetwilio.testing.route import ACCOUNT, Route
-from safetwilio.testing.state import Message, Shelf
+from safetwilio.testing.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

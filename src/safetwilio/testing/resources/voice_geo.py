@@ -27,7 +27,7 @@ from safetwilio.testing.resources.countries import (
     country_of,
 )
 from safetwilio.testing.route import Route
-from safetwilio.testing.state import Shelf
+from safetwilio.testing.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
