@@ -118,6 +118,7 @@ def types(session: nox.Session) -> None:
     # As a user without our configuration sees it, for whom Twilio's types are Any.
     session.run("mypy", "--config-file=", "--strict", str(usage / "alone.py"))
     session.run("pyright", "--project", str(usage))
+    session.run("python", "-m", "pytest", TIMEOUT, str(usage), env=CLEAN_ENV)
 
 
 @nox.session

@@ -169,7 +169,7 @@ def test_twilios_asynchronous_http_client_still_works(
     assert asyncio.run(send()) == 3
     warnings = [r for r in caplog.records if r.levelno >= logging.WARNING]
     assert [r.name for r in warnings] == ["safetwilio.clients"]
-    assert "plain credentials" in warnings[0].getMessage()
+    assert "it gets the plain API key and secret" in warnings[0].getMessage()
     assert key.secret not in caplog.text
     assert len(wire.authorizations) == 1
     assert issubclass(_Redirected, AsyncTwilioHttpClient)

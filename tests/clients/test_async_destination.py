@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import ssl
+import threading
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import certifi
 import jwt
 import pytest
+import trustme
 from leaks import Spotter, caught
 from test_async_wire import emulated
 from twilio.credential.client_credential_provider import ClientCredentialProvider
@@ -103,7 +107,7 @@ class Careful(Wire):
 
 
 @pytest.mark.parametrize("form", ["http://{}@127.0.0.1:{}", "{}@127.0.0.1:{}"])
-@pytest.mark.parametrize("given", ["environment", "option", "session"])
+@pytest.mark.parametrize("given", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "option", "session"])
 def test_every_way_to_name_a_proxy(
     live: Key, monkeypatch: pytest.MonkeyPatch, form: str, given: str
 ) -> None:
@@ -111,8 +115,8 @@ def test_every_way_to_name_a_proxy(
     with Careful.made() as wire:
         address = form.format("us%40er:p%3Ass", wire.port)
         transport = Transport(proxy={"https": address} if given == "option" else None, timeout=5)
-        if given == "environment":
-            monkeypatch.setenv("HTTPS_PROXY", address)
+        if given.lower().endswith("_proxy"):
+            monkeypatch.setenv(given, address)
         elif given == "session":
             transport.session.proxies["https://api.twilio.com"] = address
         client = TwilioClient(live.sid, live.secret, live.account, http_client=transport)
@@ -131,17 +135,22 @@ def test_no_proxy_is_honoured_and_a_change_is_noticed(
 ) -> None:
     assert ask(direct).status_code == 200
     monkeypatch.setenv(name, "twilio.com")
-    settings = direct.http_client.for_asyncio()._way(direct.http_client.session, URL)
-    assert settings[0] is None
+    transport = direct.http_client.for_asyncio()
+    way = asyncio.run(transport._ways.find(transport, transport.session, URL))
+    assert way.proxy() is None
     monkeypatch.delenv(name)
     assert ask(direct).status_code == 200
     assert len(proxy.tunnels) == 2
 
 
 def test_what_is_kept_of_proxies_is_bounded(direct: TwilioClient) -> None:
+    async def find() -> None:
+        for number in range(250):
+            url = f"https://api{number}.twilio.com/"
+            await transport._ways.find(transport, transport.session, url)
+
     transport = direct.http_client.for_asyncio()
-    for number in range(250):
-        transport._way(transport.session, f"https://api{number}.twilio.com/")
+    asyncio.run(find())
     assert len(transport._ways) <= 100
 
 
@@ -176,6 +185,63 @@ def test_ca_bundles(
         monkeypatch.setenv(bundle, str(CERTIFICATE))
     assert ask(direct).status_code == 200
     assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "option", "option over environment"])
+def test_ca_bundles_of_both_kinds_of_requests(
+    live: Key, proxy: Wire, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """By themselves aiohttp and requests disagree about these."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    if name == "SSL_CERT_FILE":
+        monkeypatch.setenv(name, str(CERTIFICATE))
+    elif name == "option over environment":
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    bundle = str(CERTIFICATE) if "option" in name else None
+    transport = Transport(timeout=5, max_retries=0, ca_bundle=bundle)
+    client = TwilioClient(live.sid, live.secret, live.account, http_client=transport)
+    assert client.request("GET", URL).status_code == ask(client).status_code == 200
+    assert len(proxy.requests) == 2
+    transport.session.close()
+
+
+def test_a_bundle_of_openssl_that_is_not_there_counts_for_nothing(
+    direct: TwilioClient, proxy: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    assert direct.request("GET", URL).status_code == ask(direct).status_code == 200
+    assert len(proxy.requests) == 2
+
+
+@pytest.mark.parametrize("form", ["one file", "two files"])
+def test_client_certificate(
+    direct: TwilioClient, proxy: Wire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: str
+) -> None:
+    """The server asks for one; without it the request fails in both ways."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("client.example")
+    parts = [part.bytes() for part in (issued.private_key_pem, *issued.cert_chain_pems)]
+    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
+    write(key, parts[0])
+    write(chain, b"".join(parts[1:]))
+    both = write(tmp_path / "both.pem", b"".join(parts))
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+
+    def over_tls(connection: Any) -> Any:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+        context.load_verify_locations(tmp_path / "authority.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        wrapped = context.wrap_socket(connection, server_side=True)
+        with proxy._lock:
+            proxy._open[threading.current_thread()] = wrapped
+        return wrapped
+
+    monkeypatch.setattr(proxy, "_over_tls", over_tls)
+    for send in (lambda: direct.request("GET", URL), lambda: ask(direct)):
+        assert isinstance(caught(send), TransportError)
+    direct.http_client.session.cert = str(both) if form == "one file" else (str(chain), str(key))
+    assert direct.request("GET", URL).status_code == ask(direct).status_code == 200
 
 
 def test_verification_cannot_be_switched_off(direct: TwilioClient, proxy: Wire) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 import requests
 from hostile import REFUSED
-from leaks import caught
+from leaks import Spotter, caught
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from twilio.http import HttpClient
@@ -17,14 +18,15 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from wires import CERTIFICATE, Wire
 
-from safetwilio.clients import (
-    Transport,
-    TransportError,
-    TwilioClient,
+from safetwilio.clients import AsyncTransport, Transport, TransportError, TwilioClient
+from safetwilio.clients.transport import (
+    DEFAULT_CONNECTIONS,
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUT,
+    SafeRetry,
 )
-from safetwilio.clients.auth import LastMomentAuth
-from safetwilio.clients.transport import DEFAULT_TIMEOUT, SafeRetry
-from safetwilio.errors import RefusedBeforeSending
+from safetwilio.errors import RefusedBeforeSending, UsageError
+from support import new_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,24 +128,116 @@ def test_pooled_connections_are_used_again(connect: Connect, key: Key) -> None:
         assert wire.connections == 1
 
 
-def test_subclass_of_twilios_http_client_is_used_as_it_is(
-    key: Key, proxy: Wire, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Mine(TwilioHttpClient):
-        def request(self, *args: Any, **kwargs: Any) -> Response:
-            seen.append(kwargs["auth"])
-            return super().request(*args, **kwargs)
+class Mine(TwilioHttpClient):
+    """A user's own, which looks at each request."""
 
-    seen: list[Any] = []
+    def __init__(self) -> None:
+        """Remember what was asked for."""
+        super().__init__()
+        self.seen: list[Any] = []
+
+    def request(self, *args: Any, **kwargs: Any) -> Response:
+        """Send as Twilio's does."""
+        self.seen.append(kwargs["auth"])
+        return super().request(*args, **kwargs)
+
+
+@pytest.mark.parametrize("when", ["constructor", "later"])
+def test_subclass_that_overrides_gets_the_pair_and_one_true_warning(
+    key: Key, proxy: Wire, caplog: pytest.LogCaptureFixture, when: str
+) -> None:
     mine = Mine()
-    client = TwilioClient(key.sid, key.secret, key.account, http_client=mine)
+    first = mine if when == "constructor" else None
+    client = TwilioClient(key.sid, key.secret, key.account, http_client=first)
+    client.http_client = mine
+    client.http_client = mine
     assert client.http_client is mine
     client.request("GET", MESSAGES)
     client.request("GET", MESSAGES, auth=(key.sid, key.secret))
-    assert [type(each) for each in seen] == [LastMomentAuth, LastMomentAuth]
+    assert mine.seen == [(key.sid, key.secret)] * 2
     assert len(proxy.authorizations) == 1
-    assert not caplog.records
+    [record] = caplog.records
+    assert "Mine does things of its own" in record.getMessage()
+    assert "safetwilio.clients.Transport" in record.getMessage()
+    assert key.secret not in caplog.text
     mine.session.close()
+
+
+class WithOptions(TwilioHttpClient):
+    """A user's own that only sets options, as many projects have one."""
+
+    def __init__(self) -> None:
+        """Set them."""
+        super().__init__(timeout=9, max_retries=3)
+
+
+@pytest.mark.parametrize("kind", [TwilioHttpClient, WithOptions])
+def test_twilios_http_client_set_later_is_taken_in_too(
+    key: Key, kind: type[TwilioHttpClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = TwilioClient(key.sid, key.secret, key.account)
+    client.http_client = given = kind()
+    assert type(client.http_client) is Transport
+    assert client.http_client.session is given.session
+    assert client.http_client.timeout == (9 if kind is WithOptions else DEFAULT_TIMEOUT)
+    under_asyncio = client.http_client.for_asyncio()
+    assert under_asyncio._retries == (3 if kind is WithOptions else DEFAULT_RETRIES)
+    assert under_asyncio.timeout == client.http_client.timeout
+    error = caught(lambda: client.request("GET", "https://no such host.twilio.com/"))
+    assert Spotter(key.secret).in_error(error) == []
+    assert not caplog.records
+    given.session.close()
+
+
+def test_a_replaced_request_method_is_an_override(
+    key: Key, caplog: pytest.LogCaptureFixture
+) -> None:
+    given = TwilioHttpClient()
+    given.request = lambda *_, **__: Response(299, "{}")  # type: ignore[method-assign]
+    client = TwilioClient(key.sid, key.secret, key.account, http_client=given)
+    assert client.request("GET", MESSAGES).status_code == 299
+    assert len(caplog.records) == 1
+    given.session.close()
+
+
+def test_http_client_can_be_patched_for_a_while(key: Key) -> None:
+    """As tests of users do; the attribute is a plain one of the object."""
+    client = TwilioClient(key.sid, key.secret, key.account)
+    before = client.http_client
+    with mock.patch.object(client, "http_client") as fake:
+        assert client.http_client is fake
+    assert client.http_client is before
+
+
+def test_transport_without_an_emulator_is_led_to_the_declared_one(
+    key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key(emulated=True)
+    with Wire() as wire:
+        monkeypatch.setenv("SAFETWILIO_EMULATOR", wire.url)
+        transport = Transport(connections=3, timeout=5)
+        asynchronous = transport.for_asyncio()
+        client = TwilioClient(key.sid, key.secret, key.account, http_client=transport)
+        assert client.http_client is transport
+        assert client.request("GET", MESSAGES).status_code == 200
+        assert asynchronous.emulator == wire.url
+        assert len(wire.authorizations) == 1
+        transport.session.close()
+
+
+@pytest.mark.parametrize("connections", [None, 1, 7])
+def test_number_of_kept_connections(connections: int | None) -> None:
+    transport = Transport(connections=connections)
+    for scheme in ("https://", "http://"):
+        adapter = transport.session.get_adapter(scheme)
+        assert adapter._pool_maxsize == (connections or DEFAULT_CONNECTIONS)
+    assert transport.for_asyncio().connections == (connections or DEFAULT_CONNECTIONS)
+
+
+@pytest.mark.parametrize("kind", [Transport, AsyncTransport])
+def test_no_connections_at_all_are_refused(kind: type[Transport]) -> None:
+    with pytest.raises(UsageError, match="ST900"):
+        kind(connections=0)
 
 
 @pytest.mark.usefixtures("connect")  # the key is one of the emulator's

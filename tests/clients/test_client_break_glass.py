@@ -154,13 +154,22 @@ def test_no_explicit_pair(client: TwilioClient, given: object) -> None:
     assert client.get_auth(given) is client.auth
 
 
-def test_environment_counts_inside_a_block_as_with_twilio(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("given", [(), ("account",)])
+def test_the_token_of_the_environment_is_not_picked_up_inside_a_block_either(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...]
 ) -> None:
+    """The block allows the token that its author hands in, not the one that lies about."""
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", pair[0])
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", pair[1])
+    with break_glass(reason="test"), pytest.raises(MissingCredentials) as refused:
+        TwilioClient(*(pair[0] for _ in given))
+    assert refused.value.code == ("ST101" if given else "ST104")
+
+
+def test_a_mapping_counts_inside_a_block_as_with_twilio(pair: Pair) -> None:
+    mapping = {"TWILIO_ACCOUNT_SID": pair[0], "TWILIO_AUTH_TOKEN": pair[1]}
     with break_glass(reason="test"):
-        client = TwilioClient()
+        client = TwilioClient(environment=mapping)
         assert client.api.accounts(pair[0]).fetch().sid == pair[0]
     client.http_client.session.close()
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import responses
 import vcr
 from leaks import Spotter
+from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from twilio.base.exceptions import TwilioRestException
+from wires import Wire, answer
 
 from safetwilio.clients import Transport, TwilioClient
+from support import new_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,21 +85,42 @@ def test_vcr_records_and_replays(
     assert bool(leaked) is (recorded == "as it is")
 
 
-def test_opentelemetry_makes_a_span(client: TwilioClient, emulator: Emulator) -> None:
+@pytest.mark.parametrize("instrumentor", [RequestsInstrumentor, AioHttpClientInstrumentor])
+def test_opentelemetry_makes_a_span_and_carries_it_on(
+    key: Key, monkeypatch: pytest.MonkeyPatch, instrumentor: type[Any]
+) -> None:
+    """One for each call, child of the caller's; Twilio gets its ``traceparent``, it no secret."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    instrumentor = RequestsInstrumentor()
-    instrumentor.instrument(tracer_provider=provider)
-    try:
-        client.messages.create(**TO)
-    finally:
-        instrumentor.uninstrument()
-        provider.shutdown()
-    (span,) = exporter.get_finished_spans()
-    assert span.attributes["http.method"] == "POST"
-    assert span.attributes["http.status_code"] == 201
-    assert not Spotter(emulator.standard_key.secret).count(span.to_json())
+    key = new_key(emulated=True)
+    with Wire(lambda _: answer(201, {"sid": "SM1"})) as wire:
+        monkeypatch.setenv("SAFETWILIO_EMULATOR", wire.url)
+        instrumentor().instrument(tracer_provider=provider)
+        try:
+            client = TwilioClient(key.sid, key.secret, key.account)
+            with provider.get_tracer("test").start_as_current_span("caller") as caller:
+                if instrumentor is RequestsInstrumentor:
+                    client.messages.create(**TO)
+                else:
+                    asyncio.run(client.messages.create_async(**TO))
+        finally:
+            instrumentor().uninstrument()
+            provider.shutdown()
+        client.http_client.session.close()
+    span, _ = exporter.get_finished_spans()
+    attributes = span.attributes
+    assert attributes["http.method"] == "POST"
+    assert attributes["http.status_code"] == 201
+    assert span.parent.span_id == caller.get_span_context().span_id
+    [request] = wire.requests
+    context = span.get_span_context()
+    carried = f"00-{context.trace_id:032x}-{context.span_id:016x}-"
+    assert request.headers["traceparent"].startswith(carried)
+    text = span.to_json()
+    assert not Spotter(key.secret).count(text)
+    assert "uthorization" not in text
+    assert TO["body"] not in text
 
 
 def test_urllib3_logs_as_ever(

@@ -152,9 +152,10 @@ def test_suspended_account(
     emulator.account.suspend()
     with pytest.raises((InvalidCredentials, BackendUnavailable)) as refused:
         safetwilio.boot(verify=True)
-    assert refused.value.code in {"ST320", "ST321"}
-    if refused.value.code == "ST321":
-        assert "HTTP 403, code 20403" in str(refused.value)
+    assert refused.value.code in {"ST320", "ST322"}
+    assert "suspended" in str(refused.value)
+    if refused.value.code == "ST322":
+        assert "Twilio says so (20403)" in str(refused.value)
 
 
 @pytest.mark.parametrize("verify", [True, False])
@@ -249,7 +250,9 @@ def test_kind_that_no_answer_tells(connect: Connect, key: Key) -> None:
         (answer(401, "<html>"), "ST320"),
         (answer(401, "[]"), "ST320"),
         (denied(403, 20008), "ST214"),
-        (denied(403, 20403), "ST321"),
+        (denied(403, 20403), "ST322"),
+        (denied(401, 10001), "ST322"),
+        (denied(403, 21478), "ST322"),
         (answer(403, "<html>"), "ST321"),
         (denied(404, 20404), "ST321"),
         (answer(302), "ST321"),

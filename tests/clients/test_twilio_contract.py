@@ -137,14 +137,11 @@ def test_account_and_token_make_a_client(make: Make) -> None:
         assert client.auth == (ACCOUNT, TOKEN)
 
 
-def test_without_arguments_the_environment_decides(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TWILIO_ACCOUNT_SID", ACCOUNT)
-    monkeypatch.setenv("TWILIO_AUTH_TOKEN", TOKEN)
+def test_a_mapping_decides_where_there_are_no_arguments(make: Make) -> None:
+    mapping = {"TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": TOKEN}
 
     with glass_for(make):
-        client = make()
+        client = make(environment=mapping)
 
         assert (client.username, client.account_sid) == (ACCOUNT, ACCOUNT)
         assert client.password == TOKEN

@@ -4,6 +4,7 @@ These files are checked, never run: ``python3 dev.py types``. Each ``ignore`` is
 checker complains; one that is not needed any more fails the check.
 """
 
+from datetime import datetime, timedelta
 from typing import assert_type
 
 from pydantic import Field, SecretStr
@@ -11,6 +12,7 @@ from pydantic_settings import BaseSettings
 
 import safetwilio
 from safetwilio import TwilioSettings, break_glass, client, get_client
+from safetwilio.access_tokens import AccessJwt
 from safetwilio.clients import TwilioClient
 
 # Ours, however it is reached.
@@ -66,6 +68,16 @@ assert_type([account.age for account in state.accounts], list[float])
 assert_type([sink.name for sink in state.sinks], list[str])
 state.booted = True  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
 safetwilio.reset()
+
+# Access tokens: what is made of Twilio's grants is ours, and no string.
+access = safetwilio.access_token("ada", [], ttl=timedelta(minutes=15), account="marketing")
+assert_type(access, AccessJwt)
+assert_type(access.jwt(), str)
+assert_type(access.grants, tuple[str, ...])
+assert_type(access.expires_at, datetime)
+safetwilio.access_token("ada")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+safetwilio.access_token("ada", [], "1h")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+text: str = access  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
 # The sharp tool takes its reason by name, and not without.
 with break_glass(reason="ticket 4711"):

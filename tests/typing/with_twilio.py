@@ -6,10 +6,12 @@ pyright does so by itself, mypy with ``follow_untyped_imports``.
 from typing import assert_type
 
 from twilio.http.http_client import TwilioHttpClient
+from twilio.jwt.access_token.grants import VideoGrant, VoiceGrant
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance, MessageList
 
-from safetwilio import client, get_client
+from safetwilio import access_token, client, get_client
+from safetwilio.access_tokens import AccessJwt
 from safetwilio.clients import TwilioClient
 
 
@@ -36,3 +38,13 @@ client.mesages  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeA
 TwilioClient("SK…", "…", "AC…", "ie1", TwilioHttpClient(), None, "dublin")
 TwilioClient(username="SK…", password="…", account_sid="AC…", user_agent_extensions=["shop/1.0"])
 TwilioClient(api_key="SK…")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def sign(voice: VoiceGrant, video: VideoGrant) -> None:
+    """Access tokens take Twilio's grants, one or several, and nothing else."""
+    assert_type(access_token("ada", voice), AccessJwt)
+    assert_type(access_token("ada", [voice, video]), AccessJwt)
+    assert_type(access_token("ada", (video,), 60), AccessJwt)
+
+
+access_token("ada", "voice")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from safetwilio.clients.async_transport import AsyncTransport
     from safetwilio.clients.errors import (
         TransportError,
         TwilioBrokenAnswer,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from safetwilio.clients.transport import Transport
 
 __all__ = [
+    "AsyncTransport",
     "Transport",
     "TransportError",
     "TwilioBrokenAnswer",
@@ -34,7 +36,11 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    _HOMES = {"Transport": "transport", "TwilioClient": "rest"}
+    _HOMES = {
+        "AsyncTransport": "async_transport",
+        "Transport": "transport",
+        "TwilioClient": "rest",
+    }
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:

@@ -81,7 +81,8 @@ def without_secrets(
     for theirs, ours, unsent in _CLASSES:
         if isinstance(error, theirs):
             # aiohttp's own certificate error lacks what other errors of TLS have.
-            told = getattr(error, "os_error", error)
+            told: BaseException = getattr(error, "os_error", error)
+            told = getattr(error, "certificate_error", told)
             return translated_as(ours, told, handled, url, sent=redirected or not unsent)
     for link in causes(error, handled):
         if isinstance(link, aiohttp.ClientResponseError):

@@ -11,46 +11,55 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import ssl
 import sys
+import time
 import weakref
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import aiohttp
-from requests import PreparedRequest
-from requests.exceptions import InvalidProxyURL, RequestException
-from requests.structures import CaseInsensitiveDict
-from requests.utils import prepend_scheme_if_needed, select_proxy
+from multidict import CIMultiDict
+from requests.exceptions import RequestException
 from twilio.http.response import Response
 from yarl import URL
 
+from safetwilio.clients.prepare import prepare
 from safetwilio.clients.transport import CONNECT_TIMEOUT, Transport, pause_before_retry
+from safetwilio.clients.ways import Ways
+from safetwilio.errors import MissingExtra
+from safetwilio.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator
 
-    from requests import Session
+    from twilio.http.async_http_client import AsyncTwilioHttpClient
 
-DEFAULT_CONNECTIONS = 100
 _TOO_MANY_REQUESTS = 429
-_MOST_WAYS = 100
-_PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method")
-_READ_BY_REQUESTS = (
-    *_PROXY_NAMES,
-    *(name.upper() for name in _PROXY_NAMES),
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-)
+_OLDEST_AIOHTTP = "3.11"  # those before it cannot be kept from sending a PUT or DELETE twice
+_BUFFERED = 16384  # bytes of a body that are written at once, whoever reads them
+_NO_HEADERS_OF_AIOHTTP = ("Accept", "Content-Type", "User-Agent")
 _logger = logging.getLogger("twilio.async_http_client")
+
+if tuple(map(int, aiohttp.__version__.split(".")[:2])) < (3, 11):  # Twilio's is content with 3.8
+    raise MissingExtra(
+        [
+            Problem(
+                code="ST901",
+                summary=f"Requests under asyncio need aiohttp {_OLDEST_AIOHTTP} or newer.",
+                found_in=(f"aiohttp {aiohttp.__version__}",),
+                fix=f'python -m pip install "aiohttp>={_OLDEST_AIOHTTP}"',
+            )
+        ]
+    )
 
 
 class AsyncTransport(Transport):
-    """As :class:`Transport`, for the ``…_async`` methods; *connections* bounds the pool of a loop.
+    """As :class:`Transport`, for the ``…_async`` methods only; a ``Transport`` serves both kinds.
 
-    A loop that is shut down in the usual way (``asyncio.run``) closes its session itself;
-    ``await transport.close()`` does it sooner.
+    *connections* (default 100) bounds the pool of a loop: more requests wait for their turn. A loop
+    that is shut down in the usual way (``asyncio.run``) closes its session itself;
+    ``await transport.close()`` and ``async with transport`` do it sooner.
     """
 
     def __init__(  # noqa: PLR0913 - Twilio's own options
@@ -60,22 +69,50 @@ class AsyncTransport(Transport):
         logger: logging.Logger = _logger,
         proxy: dict[str, str] | None = None,
         max_retries: int | None = None,
-        connections: int = DEFAULT_CONNECTIONS,
+        connections: int | None = None,
+        ca_bundle: str | None = None,
         trace_configs: list[aiohttp.TraceConfig] | None = None,
         emulator: str | None = None,
     ) -> None:
-        """Take Twilio's options by name; no event loop is needed yet."""
+        """Take Twilio's options by name; no event loop is needed yet.
+
+        *connections* below 1 raise :class:`safetwilio.errors.UsageError` (ST900).
+        """
         super().__init__(
             timeout=timeout,
             logger=logger,
             proxy=proxy,
             max_retries=max_retries,
+            connections=connections,
+            ca_bundle=ca_bundle,
             emulator=emulator,
         )
         self.is_async = True
-        self._connections = connections
         self._trace_configs = trace_configs
+        self._adopted: AsyncTwilioHttpClient | None = None
         self._start_empty()
+
+    @classmethod
+    def adopt(  # type: ignore[override]  # each adopts its own kind
+        cls, http_client: AsyncTwilioHttpClient, *, emulator: str | None
+    ) -> AsyncTransport:
+        """Return a transport with the options of Twilio's own asynchronous *http_client*.
+
+        ``proxy_url`` and ``timeout``, which Twilio's ignores, are honoured, and of its retries
+        those of answered requests are left out. Its session is closed with this transport.
+        """
+        address = http_client.proxy_url
+        retries = getattr(http_client.session, "retry_options", None)
+        adopted = cls(
+            timeout=http_client.timeout,
+            logger=http_client.logger,
+            proxy={"http": address, "https": address} if address else None,
+            max_retries=getattr(retries, "attempts", None),
+            trace_configs=http_client.trace_configs,
+            emulator=emulator,
+        )
+        adopted._adopted = http_client
+        return adopted
 
     async def request(  # type: ignore[override]  # noqa: PLR0913, PLR0917 - Twilio's own signature
         self,
@@ -93,9 +130,10 @@ class AsyncTransport(Transport):
         Raises the same errors, which are here also those of aiohttp
         (:mod:`safetwilio.clients.async_errors`).
         """
+        began = time.perf_counter()
         call, seconds = self._begin(method, url, params, data, headers, auth, timeout)
         answer = await self._exchange_async(call, seconds, allow_redirects=allow_redirects)
-        return self._finish(answer)
+        return self._finish(answer, call, began)
 
     def for_asyncio(self) -> AsyncTransport:
         """Return this transport."""
@@ -106,6 +144,16 @@ class AsyncTransport(Transport):
         kept = self._sessions.pop(asyncio.get_running_loop(), None)
         if kept is not None:
             await kept.keeper.aclose()
+        if self._adopted is not None:
+            await self._adopted.close()  # type: ignore[no-untyped-call]
+
+    async def __aenter__(self) -> Self:
+        """Return this transport, whose session is closed at the end of the block."""
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close the session of the running loop."""
+        await self.close()
 
     async def _exchange_async(
         self, call: dict[str, Any], seconds: float, *, allow_redirects: bool
@@ -123,24 +171,26 @@ class AsyncTransport(Transport):
         self, call: dict[str, Any], seconds: float, *, allow_redirects: bool
     ) -> Response:
         """Return the answer; ask again only where Twilio did not process the request."""
-        # Connecting and answering have their limits, at each hop; sending a body has none.
-        longest = None if allow_redirects else 3 * seconds
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
             try:
-                async with (
-                    (await self._of_loop()).turns,
-                    asyncio.timeout(longest) as until_headers,
-                    (await self._of_loop()).session.request(
-                        **self._arguments(call, seconds), allow_redirects=allow_redirects
-                    ) as answer,
-                ):
-                    until_headers.reschedule(None)
-                    # What was redirected to here may follow a request that was carried out.
-                    if answer.status != _TOO_MANY_REQUESTS or last or answer.history:
-                        text = await answer.text(errors="replace")
-                        return Response(answer.status, text, CaseInsensitiveDict(answer.headers))
-                    pause = pause_before_retry(attempt, answer.headers.get("Retry-After"))
+                async with self._of_loop().turns:
+                    arguments = await self._arguments(call, seconds)
+                    # Connecting and answering have their limits, at each hop; sending a body that
+                    # fills the buffers has none.
+                    stalls = len(arguments["data"] or b"") > _BUFFERED and not allow_redirects
+                    async with (
+                        asyncio.timeout(3 * seconds if stalls else None) as until_headers,
+                        self._of_loop().session.request(
+                            **arguments, allow_redirects=allow_redirects
+                        ) as answer,
+                    ):
+                        until_headers.reschedule(None)
+                        # What was redirected to here may follow a request that was carried out.
+                        if answer.status != _TOO_MANY_REQUESTS or last or answer.history:
+                            text = await answer.text(errors="replace")
+                            return Response(answer.status, text, CIMultiDict(answer.headers))
+                        pause = pause_before_retry(attempt, answer.headers.get("Retry-After"))
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
                 if last or allow_redirects:  # the hop before it was sent
                     raise
@@ -148,55 +198,33 @@ class AsyncTransport(Transport):
             await asyncio.sleep(pause)
         raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
-    def _arguments(self, call: dict[str, Any], seconds: float) -> dict[str, Any]:
+    async def _arguments(self, call: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Return what aiohttp needs to send *call*, as requests would.
 
         That takes longer than anything else here, so it is done when it is this request's turn.
         """
         session = self._session()
         try:
-            prepared = _prepared(session, self._routed(call))
-            proxy, tls = self._way(session, prepared.url or "")
+            prepared = prepare(session, self._routed(call))
+            way = await self._ways.find(self, session, prepared.url)
         except RequestException as error:
             from safetwilio.clients.async_errors import NotPrepared
 
             raise NotPrepared from error
+        headers = prepared.headers
+        headers["Accept-Encoding"] = "gzip, deflate"  # what aiohttp can always decode
         return {
             "method": prepared.method,
-            "url": URL(prepared.url or "", encoded=True),
+            "url": URL(prepared.url, encoded=True),
             "data": prepared.body,
-            # What aiohttp can always decode; requests offers what urllib3 can.
-            "headers": {**prepared.headers, "Accept-Encoding": "gzip, deflate"},
-            "skip_auto_headers": ("Accept", "Content-Type", "User-Agent"),
-            "proxy": proxy,
-            "ssl": tls,
-            "timeout": aiohttp.ClientTimeout(
-                total=None, connect=min(seconds, CONNECT_TIMEOUT), sock_read=seconds
-            ),
+            "headers": headers,
+            "skip_auto_headers": _NO_HEADERS_OF_AIOHTTP,
+            "proxy": way.proxy(),
+            "ssl": way.tls,
+            "timeout": _limits(min(seconds, CONNECT_TIMEOUT), seconds),
         }
 
-    def _way(self, session: Session, url: str) -> tuple[str | None, ssl.SSLContext | bool]:
-        """Return the proxy and the TLS context for *url*.
-
-        They are kept for as long as nothing changes that requests, which takes long, would read.
-        """
-        origin = "/".join(url.split("/", 3)[:3])
-        read = tuple(map(os.environ.get, _READ_BY_REQUESTS))
-        own = (session.trust_env, session.verify, *session.proxies.items(), *self.proxy.items())
-        # Hashed and in a function: these may hold the password of a proxy.
-        key = hash((origin, read, own))
-        known = self._ways.get(key)
-        if known is None:
-            if len(self._ways) >= _MOST_WAYS:
-                self._ways.clear()
-            settings = session.merge_environment_settings(url, dict(self.proxy), None, None, None)
-            # The emulator is on this machine, and a proxy would see the header.
-            proxy = None if self.emulator is not None else _proxy(url, settings["proxies"])
-            tls = _tls(settings["verify"]) if origin.startswith("https:") else True
-            known = self._ways[key] = (lambda: proxy, tls)
-        return known[0](), known[1]
-
-    async def _of_loop(self) -> _LoopSession:
+    def _of_loop(self) -> _LoopSession:
         """Return what the running loop has in this process."""
         loop = asyncio.get_running_loop()
         kept = self._sessions.get(loop)
@@ -209,21 +237,23 @@ class AsyncTransport(Transport):
                 trace_configs=self._trace_configs,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-            session._retry_connection = False  # noqa: SLF001 - or GET, PUT, DELETE are sent twice
+            _send_once(session)
             keeper = _closing(session, loop, self._sessions)
-            turns = asyncio.Semaphore(self._connections)
+            turns = asyncio.Semaphore(self.connections)
             self._sessions[loop] = kept = _LoopSession(session, keeper, turns, os.getpid())
-            await anext(keeper)
+            with suppress(StopIteration):  # it yields at once, and the loop knows it from then on
+                anext(keeper).__await__().send(None)
         return kept
 
     def _start_empty(self) -> None:
-        self._ways: dict[int, tuple[Callable[[], str | None], ssl.SSLContext | bool]] = {}
+        self._ways = Ways()
         self._sessions: dict[asyncio.AbstractEventLoop, _LoopSession] = {}
         weakref.finalize(self, _forget_closed_loops, self._sessions)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy has: not the sessions of event loops, nor TLS contexts."""
-        return {k: v for k, v in vars(self).items() if k not in {"_sessions", "_ways"}}
+        kept = {k: v for k, v in vars(self).items() if k not in {"_sessions", "_ways"}}
+        return {**kept, "_adopted": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Start as a copy with the options in *state*."""
@@ -271,43 +301,16 @@ def _forget_closed_loops(sessions: _Sessions) -> None:
                 kept.session.close().send(None)  # a closed loop leaves nothing to wait for
 
 
-def _prepared(session: Session, call: dict[str, Any]) -> PreparedRequest:
-    """Return *call* prepared as *session* would, without its cookies, hooks and parameters.
+def _send_once(session: aiohttp.ClientSession) -> None:
+    """Keep *session* from sending GET, PUT or DELETE again on a connection that broke.
 
-    requests takes more time to merge those than for all the rest.
+    aiohttp has no public way to say so, and may lose this one.
     """
-    headers = CaseInsensitiveDict({**session.headers})
-    headers.update(call["headers"] or {})
-    prepared = PreparedRequest()
-    prepared.prepare_method(call["method"])
-    prepared.prepare_url(call["url"], call["params"])
-    prepared.prepare_headers({k: v for k, v in headers.items() if v is not None})
-    prepared.prepare_body(call.get("data") or {}, None, call.get("json"))
-    prepared.prepare_auth(call["auth"], call["url"])
-    return prepared
+    if hasattr(session, "_retry_connection"):
+        session._retry_connection = False  # noqa: SLF001
 
 
-def _proxy(url: str, proxies: Any) -> str | None:
-    """Return the proxy for *url*, as requests reads it; aiohttp knows only those of HTTP."""
-    chosen = select_proxy(url, proxies)
-    if not chosen:
-        return None
-    try:
-        proxy: str = prepend_scheme_if_needed(chosen, "http")  # type: ignore[no-untyped-call]
-        host, scheme = URL(proxy).host, URL(proxy).scheme
-    except (ValueError, TypeError):  # it quotes the URL, which may hold a password
-        host = scheme = None
-    if not host or scheme not in {"http", "https"}:
-        raise InvalidProxyURL
-    return proxy
-
-
-@lru_cache(maxsize=8)
-def _tls(verify: bool | str | None) -> ssl.SSLContext:  # noqa: FBT001 - as requests has it
-    """Return the TLS context for the CA bundle *verify*, or for certifi's, as in requests."""
-    import certifi
-
-    bundle = verify if isinstance(verify, str) else certifi.where()
-    if os.path.isdir(bundle):  # noqa: PTH112 - a text from requests
-        return ssl.create_default_context(capath=bundle)
-    return ssl.create_default_context(cafile=bundle)
+@lru_cache(maxsize=32)
+def _limits(connect: float, silence: float) -> aiohttp.ClientTimeout:
+    """Return aiohttp's timeouts, both in seconds."""
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_read=silence)

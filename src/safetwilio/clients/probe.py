@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from safetwilio.clients.rest import TwilioClient
     from safetwilio.credentials import ApiKey, KeyType
 
+# 20403 and 10001 of the account itself, 21476 of its parent, 21478 by Twilio (docs/api/errors).
+NOT_ACTIVE = frozenset({10001, 20403, 21476, 21478})
 _BASE = "https://api.twilio.com/2010-04-01/Accounts"
 _OK = 200
 _UNAUTHENTICATED = 401
@@ -40,12 +42,15 @@ class KeyProof(NamedTuple):
 def prove(client: TwilioClient, key: ApiKey, *, validation_url: str | None = None) -> KeyProof:
     """Return proof that *key* works through *client*.
 
-    Raises :class:`InvalidCredentials` (ST320 if Twilio refuses it, ST214 for test credentials) and
-    :class:`BackendUnavailable` (ST321) if Twilio gave no usable answer.
+    Raises :class:`InvalidCredentials` (ST320 if Twilio refuses it, ST322 if the account is
+    suspended, ST214 for test credentials) and :class:`BackendUnavailable` (ST321) if Twilio gave
+    no usable answer.
     """
     url = validation_url or f"{_BASE}/{key.account_sid}/Messages.json"
     alive = _get(client, url, {} if validation_url else {"PageSize": "1"})
     code = _code(alive)
+    if code in NOT_ACTIVE:
+        raise InvalidCredentials([_suspended(key, code)])
     if alive.status_code == _UNAUTHENTICATED and code != _PERMISSION:
         raise InvalidCredentials([_refused(key)])
     if code == _TEST_CREDENTIALS:
@@ -90,8 +95,19 @@ def _refused(key: ApiKey) -> Problem:
         summary=f"Twilio refuses the API key {mask('key', key.sid)}.",
         found_in=(f"loaded from {key.origin}", f"for account {mask('account', key.account_sid)}"),
         fix="Most likely the key was deleted or rotated, the secret or the account SID belongs to "
-        "another key, or the key was made in another region. Make a new one: safetwilio init "
-        "--replace",
+        "another key, the account is suspended, or the key was made in another region. Make a new "
+        "one: safetwilio init --replace",
+    )
+
+
+def _suspended(key: ApiKey, code: object) -> Problem:
+    return Problem(
+        code="ST322",
+        summary=f"The account {mask('account', key.account_sid)} is suspended or not active.",
+        found_in=(f"loaded from {key.origin}; Twilio says so ({code})",),
+        fix="No key of it works until it is active again, and a new one would not help. Look for a "
+        "notice on https://console.twilio.com; a subaccount is set active again by its parent, "
+        "any other account by Twilio's Support.",
     )
 
 

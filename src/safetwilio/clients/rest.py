@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-import logging
 import os
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from requests.auth import HTTPBasicAuth
-from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from safetwilio import shapes
+from safetwilio.clients.adoption import hosted, is_ours
 from safetwilio.clients.auth import LastMomentAuth
 from safetwilio.clients.transport import Transport
 from safetwilio.credentials import HIDDEN, ApiKey, AuthToken, Hidden, refuse_pickle
@@ -32,9 +34,10 @@ if TYPE_CHECKING:
     from twilio.http import HttpClient
     from twilio.http.response import Response
 
+    from safetwilio.clients.async_transport import AsyncTransport
     from safetwilio.policy import BrokenGlass
 
-_log = logging.getLogger("safetwilio.clients")
+_ASYNC_TRANSPORT = "safetwilio.clients.async_transport"
 _REFUSED = frozenset({401, 403})
 _AUTH_ARGUMENT = 3  # of request(), after method and uri
 
@@ -68,9 +71,10 @@ class TwilioClient(Client):
         """
         surroundings = environment or os.environ
         glass = broken_glass()
-        if glass is not None and credential_provider is None:  # Twilio's own reading of the names
-            username = username or surroundings.get("TWILIO_ACCOUNT_SID")
-            password = password or surroundings.get("TWILIO_AUTH_TOKEN")
+        if glass is not None and credential_provider is None and environment:
+            # Twilio's own reading of a mapping. The process's environment is none: nobody named it.
+            username = username or environment.get("TWILIO_ACCOUNT_SID")
+            password = password or environment.get("TWILIO_AUTH_TOKEN")
         region = region or surroundings.get("TWILIO_REGION")
         edge = edge or surroundings.get("TWILIO_EDGE")
         checked: ApiKey | AuthToken | ConfigurationError | None = None
@@ -153,7 +157,7 @@ class TwilioClient(Client):
             None if credential is None else HIDDEN,
             account_sid,
             region,
-            _transport(http_client, emulator),
+            Transport(emulator=emulator) if http_client is None else http_client,
             {"TWILIO_AUTH_TOKEN": ""},
             edge,
             user_agent_extensions,
@@ -171,7 +175,7 @@ class TwilioClient(Client):
         """Return what the HTTP client needs to authenticate: *auth* if given, else the key.
 
         A pair in *auth*, or put into ``client.auth``, is checked like the constructor's. An HTTP
-        client that is not Twilio's gets the plain pair it expects.
+        client that is not ours gets the plain pair it expects.
         """
         if self._glass is not None:
             self._glass.require_open()
@@ -192,7 +196,7 @@ class TwilioClient(Client):
         return self._for_http_client(credential)
 
     def _for_http_client(self, credential: Callable[[], ApiKey | AuthToken]) -> Any:
-        if _is_twilios(self.http_client):
+        if is_ours(self.http_client):
             if credential is self._credential:
                 return self.auth
             return LastMomentAuth(credential, emulator=self._emulator, glass=broken_glass())
@@ -212,10 +216,16 @@ class TwilioClient(Client):
         is first needed, so that one client serves both kinds of code.
         """
         self._prepare_for(uri, kwargs)
-        asking = self
+        if self.credential_provider is not None:
+            from safetwilio.clients.oauth import renew
+
+            await renew(self.credential_provider)
+        asking: Any = self
         if type(self.http_client) is Transport:
-            asking = copy.copy(self)
-            asking.http_client = self.http_client.for_asyncio()
+            # To load aiohttp takes as long as a request; a module that is being loaded lacks it.
+            if not hasattr(sys.modules.get(_ASYNC_TRANSPORT), "AsyncTransport"):
+                await asyncio.to_thread(import_module, _ASYNC_TRANSPORT)
+            asking = _With(self.http_client.for_asyncio(), self)
         answer = await Client.request_async(asking, method, uri, *args, **kwargs)
         return self._in_plain_words(answer, uri, args, kwargs)
 
@@ -224,10 +234,10 @@ class TwilioClient(Client):
 
         Our own transport looks at each address itself, another HTTP client would not.
         """
-        if kwargs.get("auth") is not None and _is_twilios(self.http_client):
-            kwargs["auth"] = self.get_auth(kwargs.pop("auth"))
-        elif not _is_twilios(self.http_client):
+        if not is_ours(self.http_client):
             require_twilio_host(uri)
+        elif kwargs.get("auth") is not None:
+            kwargs["auth"] = self.get_auth(kwargs.pop("auth"))
 
     def _in_plain_words(
         self, answer: Response, uri: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -249,9 +259,13 @@ class TwilioClient(Client):
         if isinstance(self.http_client, Transport):
             await self.http_client.for_asyncio().close()
 
-    def __repr__(self) -> str:
-        """Return what Twilio's client does; also of one that was refused while it was made."""
-        return f"<Twilio {vars(self).get('account_sid')}>"
+    if not TYPE_CHECKING:  # a checker would take every misspelt attribute for one that may be set
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Set an attribute; an HTTP client is taken in as the constructor's is."""
+            if name == "http_client" and value is not vars(self).get(name):
+                value = hosted(value, vars(self).get("_emulator"))
+            super().__setattr__(name, value)
 
     def __copy__(self) -> TwilioClient:
         """Return a client with the same parts, as Twilio's client does."""
@@ -277,23 +291,17 @@ class TwilioClient(Client):
         refuse_pickle("A Twilio client")
 
 
-def _transport(http_client: HttpClient | None, emulator: str | None) -> HttpClient:
-    if http_client is None:
-        return Transport(emulator=emulator)
-    if type(http_client) is TwilioHttpClient:
-        return Transport.adopt(http_client, emulator=emulator)
-    if not _is_twilios(http_client):
-        _log.warning(
-            "The HTTP client %s is not Twilio's: it gets the plain credentials and has to keep "
-            "them out of logs and errors itself.",
-            type(http_client).__qualname__,
-        )
-    return http_client
+class _With:
+    """A client with another HTTP client in place of its own, for the length of a request."""
 
+    __slots__ = ("_client", "http_client")
 
-def _is_twilios(http_client: HttpClient) -> bool:
-    """Return whether *http_client* really is Twilio's; a mock with its spec only says so."""
-    return issubclass(type(http_client), TwilioHttpClient)
+    def __init__(self, http_client: AsyncTransport, client: TwilioClient) -> None:
+        self.http_client = http_client
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
 
 
 def _checked(
@@ -303,7 +311,7 @@ def _checked(
 
     The error is raised by the caller, so that no frame of it holds the secret.
     """
-    if glass is None and not username and not secret:
+    if not username and not secret:
         return MissingCredentials([_no_credentials()])
     if not username or not secret:
         missing = "API key secret" if username else "API key SID"

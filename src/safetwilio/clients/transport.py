@@ -12,6 +12,8 @@ import logging
 import os
 import random
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from requests import Request, Session
@@ -22,7 +24,9 @@ from twilio.http.response import Response
 from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
+from safetwilio.clients import record
 from safetwilio.clients.auth import HeaderAuth, NoAuth
+from safetwilio.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +41,12 @@ DEFAULT_TIMEOUT = 30.0
 """Seconds to wait for an answer; the connection itself gets at most CONNECT_TIMEOUT of them."""
 CONNECT_TIMEOUT = 5.0
 DEFAULT_RETRIES = 2
+DEFAULT_CONNECTIONS = 100
+"""To one host: so many are kept for the next requests of threads, or open in an event loop."""
 _LONGEST_RETRY_AFTER = 10.0
 _JITTER = 0.5
 _NOTHING_ELSE: dict[str, Any] = {"auth": None, "data": None}
+BUNDLES_OF_OPENSSL = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _JSON_TYPES = frozenset({"application/json", "application/scim+json"})
 _logger = logging.getLogger("twilio.http_client")
 
@@ -99,7 +106,11 @@ def pause_before_retry(attempt: int, retry_after: str | None) -> float:
 class Transport(TwilioHttpClient):
     """Twilio's HTTP client with the same options; *timeout* is in seconds, never infinite.
 
-    *max_retries* counts retries of requests that Twilio did not process (default 2).
+    *max_retries* counts retries of requests that Twilio did not process (default 2). Of the
+    *connections* to one host (default 100) that threads need at once so many are kept for later,
+    and an event loop has no more. *ca_bundle* is the path of a file or directory of certificates
+    to trust in place of those of the environment. With *proxy* (``{"https": url}``) the proxies of
+    the environment are not asked.
     """
 
     _for_asyncio: AsyncTransport
@@ -113,12 +124,22 @@ class Transport(TwilioHttpClient):
         proxy: dict[str, str] | None = None,
         max_retries: int | None = None,
         *,
+        connections: int | None = None,
+        ca_bundle: str | None = None,
         emulator: str | None = None,
     ) -> None:
-        """Make the session; *emulator* is the base URL that takes the place of every host."""
+        """Make the session; *emulator* is the base URL that takes the place of every host.
+
+        A client fills it in from ``SAFETWILIO_EMULATOR``. *connections* below 1 raise
+        :class:`safetwilio.errors.UsageError` (ST900).
+        """
+        if connections is not None and connections < 1:
+            raise UsageError("A transport needs at least one connection.", code="ST900")
         seconds = DEFAULT_TIMEOUT if timeout is None else timeout
         super().__init__(pool_connections, request_hooks, seconds, logger, proxy)
         self.emulator = emulator
+        self.connections = DEFAULT_CONNECTIONS if connections is None else connections
+        self.ca_bundle = ca_bundle
         self._retries = DEFAULT_RETRIES if max_retries is None else max_retries
         self._process = os.getpid()
         if self.session is not None:
@@ -128,7 +149,8 @@ class Transport(TwilioHttpClient):
     def adopt(cls, http_client: TwilioHttpClient, *, emulator: str | None) -> Transport:
         """Return a transport with the options and the session of Twilio's own *http_client*.
 
-        Adapters that were mounted on that session stay, with their own retry rules.
+        Adapters that were mounted on that session stay, with their own retry rules; asyncio takes
+        their number of retries.
         """
         adopted = cls(
             pool_connections=False,
@@ -136,6 +158,7 @@ class Transport(TwilioHttpClient):
             timeout=http_client.timeout,
             logger=http_client.logger,
             proxy=http_client.proxy,
+            max_retries=_retries_of(http_client.session),
             emulator=emulator,
         )
         adopted.session = http_client.session
@@ -150,6 +173,8 @@ class Transport(TwilioHttpClient):
                 timeout=self.timeout,
                 proxy=self.proxy,
                 max_retries=self._retries,
+                connections=self.connections,
+                ca_bundle=self.ca_bundle,
                 emulator=self.emulator,
             )
             made.session = self.session  # with the CA bundle, proxies and headers set on it
@@ -158,6 +183,13 @@ class Transport(TwilioHttpClient):
             # Of two threads that come at once the first wins; the other's has no connection yet.
             vars(self).setdefault("_for_asyncio", made)
         return self._for_asyncio
+
+    def lead_to(self, emulator: str | None) -> None:
+        """Send every request to *emulator*, a base URL, in place of its host."""
+        self.emulator = emulator
+        made = vars(self).get("_for_asyncio")
+        if made is not None:
+            made.lead_to(emulator)
 
     def request(  # noqa: PLR0913, PLR0917 - Twilio's own signature
         self,
@@ -176,8 +208,9 @@ class Transport(TwilioHttpClient):
         :class:`safetwilio.clients.TransportError` (ST601, ST602) when there is no answer, and
         :class:`safetwilio.errors.RefusedBeforeSending` (ST801) for a host that is not Twilio's.
         """
+        began = time.perf_counter()
         call, seconds = self._begin(method, url, params, data, headers, auth, timeout)
-        return self._finish(self._exchange(call, seconds, allow_redirects))
+        return self._finish(self._exchange(call, seconds, allow_redirects), call, began)
 
     def _begin(  # noqa: PLR0913, PLR0917 - the arguments of request()
         self,
@@ -205,8 +238,12 @@ class Transport(TwilioHttpClient):
         body = "json" if headers and headers.get("Content-Type") in _JSON_TYPES else "data"
         return {**call, body: data, "auth": auth}, seconds
 
-    def _finish(self, answer: Response | BaseException) -> Response:
-        """Return *answer*, logged, or raise it."""
+    def _finish(
+        self, answer: Response | BaseException, call: dict[str, Any], began: float
+    ) -> Response:
+        """Return *answer* to *call*, logged, or raise it."""
+        if record.log.isEnabledFor(logging.DEBUG):
+            record.write(call["method"], call["url"], answer, time.perf_counter() - began)
         if isinstance(answer, BaseException):
             raise answer  # outside any except block: no context, and no frame below this one
         if self.logger.isEnabledFor(logging.INFO):
@@ -245,12 +282,22 @@ class Transport(TwilioHttpClient):
     ) -> tuple[PreparedRequest, dict[str, Any]]:
         """Return the request with its credential, and the proxies and CA bundle it goes by."""
         prepared = session.prepare_request(Request(**self._routed(call)))
+        return prepared, self.settings(session, prepared.url or "")
+
+    def settings(self, session: Session, url: str) -> dict[str, Any]:
+        """Return the proxies, CA bundle and client certificate for *url*, as requests reads them.
+
+        Where it would take its own bundle, that of OpenSSL's variables is taken if it is there.
+        """
         settings = session.merge_environment_settings(
-            prepared.url or "", dict(self.proxy), None, None, None
+            url, dict(self.proxy), None, self.ca_bundle, None
         )
+        if settings["verify"] is True and session.trust_env:
+            bundles = filter(None, map(os.environ.get, BUNDLES_OF_OPENSSL))
+            settings["verify"] = next((path for path in bundles if Path(path).exists()), True)
         if self.emulator is not None:
             settings["proxies"] = {}  # it is on this machine, and a proxy would see the header
-        return prepared, dict(settings)
+        return dict(settings)
 
     @staticmethod
     def _send(
@@ -311,7 +358,16 @@ class Transport(TwilioHttpClient):
         return self.session
 
     def _mount(self, session: Session) -> None:
-        workers = min(32, (os.cpu_count() or 1) + 4)
         retry = SafeRetry.of(self._retries)
         for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(pool_maxsize=workers, max_retries=retry))
+            adapter = HTTPAdapter(pool_maxsize=self.connections, max_retries=retry)
+            session.mount(scheme, adapter)
+
+
+def _retries_of(session: Session | None) -> int | None:
+    """Return the number of retries that Twilio's client put on *session*, if that is one."""
+    if session is None:
+        return None
+    retries = getattr(session.adapters.get("https://"), "max_retries", None)
+    total = getattr(retries, "total", None)
+    return total if isinstance(total, int) and total > 0 else None
