@@ -82,7 +82,7 @@ _WHY = {
     "ProxyConnectionError": "the proxy did not answer",
 }
 _SAID = {
-    "NoRegionError": "No AWS region is known: add region=, or set AWS_REGION.",
+    "NoRegion": "No AWS region is known: add region=, or set AWS_REGION.",
     "InvalidRegionError": "The region is none: write it as in region=eu-west-1.",
     "ValueError": "boto3 does not take the endpoint: correct endpoint=, or AWS_ENDPOINT_URL.",
 }
@@ -104,6 +104,10 @@ class Who:
 
 class NoLogin(Exception):
     """boto3 found no credentials."""
+
+
+class NoRegion(Exception):
+    """Nothing says which region to ask."""
 
 
 class UnsafeEndpoint(Exception):
@@ -143,8 +147,7 @@ def explain(  # noqa: PLR0913 - what was wanted, and how
         return failures.denied(verb="take the role for" if who.taking else verb, grant=grant)
     if kind == "UnsafeEndpoint":
         return failures.plain_http(
-            where=f"{who.at}, from AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_{{SECRETS_MANAGER,STS}} or "
-            "the AWS profile"
+            where=f"{who.at}, from a variable AWS_ENDPOINT_URL… or the AWS profile"
         )
     if code in _NO_LOGIN or kind in _NO_CREDENTIALS:
         return _no_login(failures, code, kind)

@@ -18,6 +18,7 @@ from safetwilio.backends import payload
 from safetwilio.backends.addresses import is_safe, origin
 from safetwilio.backends.aws_errors import (
     NoLogin,
+    NoRegion,
     UnsafeEndpoint,
     Who,
     explain,
@@ -264,15 +265,29 @@ class AwsBackend:
             with closing(self._client(boto3, config, who)) as client:
                 return call(client)
 
-        return run(deadline, ask, again=again), who
+        passing: list[Exception] = []
+
+        def once_more(error: Exception) -> bool:
+            if again(error):
+                passing.append(error)
+                return True
+            return False
+
+        outcome = run(deadline, ask, again=once_more)
+        if passing and isinstance(outcome.error, TimeoutError):
+            # cut short in a later try: what AWS said before tells more than that it took too long
+            outcome = Outcome(None, passing[-1])
+        return outcome, who
 
     def _client(self, boto3: Any, config: Any, who: Who) -> Any:
         """Return a client of this load alone; *who* is told whose login it has."""
         who.at = "looking for AWS credentials"
         session = boto3.session.Session(region_name=self._region())
-        if session.region_name is None and os.environ.get("AWS_REGION"):
-            # every SDK but boto3 reads it, and ECS, EKS and EC2 users set no other
-            session = boto3.session.Session(region_name=os.environ["AWS_REGION"])
+        # every SDK but boto3 reads AWS_REGION, and some platforms set no other
+        region = session.region_name or os.environ.get("AWS_REGION")
+        if not region:  # an empty one, which boto3 would take
+            raise NoRegion
+        config = config.merge(type(config)(region_name=region))
         credentials = session.get_credentials()
         if credentials is None:  # said now: boto3 would look for some again
             raise NoLogin

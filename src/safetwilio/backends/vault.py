@@ -11,26 +11,22 @@ import http
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetwilio.backends.failures import Failures
+from safetwilio.backends.failures import Failures, silent
 from safetwilio.backends.interface import Absent, Found
 from safetwilio.backends.locate import require_options, unreadable
 from safetwilio.backends.payload import merge, read
 from safetwilio.backends.vault_http import Connection
 from safetwilio.backends.vault_login import Login
 from safetwilio.backends.vault_methods import OPTIONS, way_of
-from safetwilio.errors import ConfigurationError
 from safetwilio.problems import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import TypeVar
+    from collections.abc import Mapping
 
     from pydantic import SecretStr
 
     from safetwilio.backends.locate import Reference
     from safetwilio.backends.vault_http import Answer
-
-    Result = TypeVar("Result")
 
 _SERVICE = "Vault"
 _KINDS = {"1": 1, "2": 2}
@@ -94,18 +90,21 @@ class VaultBackend:
         self._kind = _number(reference, "kv", "1 or 2", _KINDS)
         self._pinned = _number(reference, "version", "a number from 1", None)
 
+    @silent
     def load(self, account: str | None) -> Found | Absent:
         """Return the record in the secret, read once and of one version.
 
         Raises :class:`safetwilio.errors.BackendError`: ST302 for settings, ST330 to ST333, ST335
         to ST337 and ST339 for what Vault says, and ST901 without hvac.
         """
-        return _clean(lambda: self._load(account))
+        return self._load(account)
 
+    @silent
     def require_writable(self) -> None:
         """Raise now what :meth:`save` would raise: ST330 if the policy does not allow to write."""
-        _clean(self._require_writable)
+        self._require_writable()
 
+    @silent
     def save(
         self,
         fields: Mapping[str, SecretStr],
@@ -118,7 +117,7 @@ class VaultBackend:
         Version 2 compares and sets in one step; with version 1 a writer between our reading and
         our writing is overwritten. Raises as :meth:`load`, and ST338 and ST340.
         """
-        return _clean(lambda: self._save(fields, account, replaces))
+        return self._save(fields, account, replaces)
 
     def _load(self, account: str | None) -> Found | Absent:
         with self._connection() as connection:
@@ -316,15 +315,6 @@ class VaultBackend:
         mount = self._mount or self._segments[0]
         kinds = (2, 1) if self._kind is None else (self._kind,)
         return tuple(_Engine(kind, mount, whole[len(mount) + 1 :]) for kind in kinds)
-
-
-def _clean(call: Callable[[], Result]) -> Result:
-    """Return what *call* returns, or raise its error without the frames that held the answer."""
-    try:
-        return call()
-    except ConfigurationError as error:
-        broken = error.with_traceback(None)
-    raise broken
 
 
 def _segments(reference: Reference) -> tuple[str, ...]:
