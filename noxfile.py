@@ -41,6 +41,7 @@ ENVIRONMENTS = [
 TIMEOUT = "--timeout=120"
 # Most tests wait for processes and sockets of theirs; a file's tests share what they start.
 PARALLEL = ("--numprocesses=2", "--dist=loadfile")
+LIVE = "SAFETWILIO_LIVE_"
 # A developer's real credentials must not reach a test or a demo; where Twilio's OpenAPI documents
 # are is for the tests to know.
 CLEAN_ENV: dict[str, str | None] = {
@@ -79,14 +80,19 @@ def tests(session: nox.Session, dependencies: str) -> None:
     _install_wheel(session, *(_lower_bounds() if dependencies == "lowest" else ()))
     ignored = ("--ignore=tests/system", "--ignore=tests/typing")
     arguments = ["pytest", TIMEOUT, *PARALLEL, *ignored, *session.posargs]
-    # The other environments leave out what is written for this one, so only it is measured.
+    # The other environments leave out what one is enough for, so only this one is measured.
     if session.posargs or session.python != OLDEST or dependencies != "newest":
-        session.run("python", "-m", *arguments, env=CLEAN_ENV)
+        session.run("python", "-m", *arguments, *_less_than_all(session), env=CLEAN_ENV)
         return
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", *arguments, env=CLEAN_ENV)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+def _less_than_all(session: nox.Session) -> tuple[str, ...]:
+    """Return what leaves out the tests that one environment is enough for, unless told what to."""
+    return () if session.posargs else ("-m", "not once")
 
 
 @nox.session
@@ -96,6 +102,16 @@ def system(session: nox.Session) -> None:
         session.skip("there are no system tests yet")
     _install_wheel(session, group="system")
     session.run("python", "-m", "pytest", TIMEOUT, "tests/system", *session.posargs, env=CLEAN_ENV)
+
+
+@nox.session
+def live(session: nox.Session) -> None:
+    """Ask Twilio itself what the emulator assumes; only SAFETWILIO_LIVE_… say with what."""
+    _install_wheel(session)
+    given = {name: value for name, value in os.environ.items() if name.startswith(LIVE)}
+    probes = str(ROOT / "tests" / "live" / "against_twilio.py")
+    options = ("-p", "no:randomly", "--timeout=600")
+    session.run("python", "-m", "pytest", *options, probes, *session.posargs, env=CLEAN_ENV | given)
 
 
 @nox.session

@@ -15,9 +15,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+# One environment is enough for these: they prove the emulator against documents, or run dozens of
+# processes against real servers, whatever the version of Python or of a library.
+ONCE = (
+    "testing/test_openapi.py",
+    "testing/test_random_walk.py",
+    "testing/test_geo_*.py",
+    "testing/test_policies.py",
+    "backends/test_*_reports.py",
+    "backends/test_prefork.py",
+    "broken/test_pages.py",
+)
+
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("safetwilio", deadline=None)
 settings.load_profile("safetwilio")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what one environment is enough for; noxfile.py leaves it out of the others."""
+    for item in items:
+        if any(item.path.match(f"tests/{pattern}") for pattern in ONCE):
+            item.add_marker("once")
 
 
 @pytest.fixture(autouse=True)
