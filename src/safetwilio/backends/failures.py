@@ -124,14 +124,14 @@ class Failures(NamedTuple):
             ]
         )
 
-    def changed_meanwhile(self, *, expected: str, found: str | None) -> BackendError:
+    def changed_meanwhile(self, *, expected: str, found: str | None, fix: str = "") -> BackendError:
         """Return ST338: nothing was written, because *found* is there where *expected* was."""
         return BackendError(
             [
                 self._problem(
                     "ST338",
                     f"The secret in {self.service} was changed by somebody else meanwhile.",
-                    "Nothing was written. Look at what is there now, and try again.",
+                    fix or "Nothing was written. Look at what is there now, and try again.",
                     f"expected {expected or 'nothing'}, found {found or 'nothing'}",
                 )
             ]
