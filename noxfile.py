@@ -148,7 +148,8 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run the measurements, or those named: `-- [--quick] NAME`."""
-    session.install("--quiet", ".")
+    # `backends` starts the servers of the tests.
+    session.install("--quiet", ".[all]", *dependency_groups(PYPROJECT, "tests"))
     flags = [argument for argument in session.posargs if argument.startswith("-")]
     names = [argument for argument in session.posargs if argument not in flags]
     for name in names or sorted(path.stem for path in ROOT.glob("bench/*.py")):

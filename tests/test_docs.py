@@ -25,8 +25,9 @@ PROGRAMS = (
     "docs/configuration.md",
     "docs/redaction.md",
     "docs/access-tokens.md",
+    "docs/backends/index.md",
 )
-PROJECT = "docs/testing.md"
+PROJECTS = ("docs/testing.md", "docs/testing-compared.md")
 FENCE = re.compile(r"^<!-- runs(?:: (\S+))? -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLANK = "+1…"  # the reader puts a number there
 
@@ -82,8 +83,9 @@ def test_a_program_runs_as_pasted(block: Block, server: EmulatorServer, tmp_path
     assert len(server.emulator.messages) == block.text.count("messages.create")
 
 
-def test_the_tests_of_the_testing_page_pass(tmp_path: Path) -> None:
-    files = {b.file: b.text for b in blocks(PROJECT)}
+@pytest.mark.parametrize("page", PROJECTS)
+def test_the_tests_of_a_page_pass(page: str, tmp_path: Path) -> None:
+    files = {b.file: b.text for b in blocks(page)}
     for name, text in files.items():
         assert name
         write(tmp_path / name, text)

@@ -92,6 +92,8 @@ def document(product: str) -> dict[str, Any]:
     schemas = read["components"]["schemas"]
     for (beginning, field), change in AMENDED.items():
         for schema in (each for name, each in schemas.items() if name.startswith(beginning)):
+            if field not in schema.get("properties", {}):
+                continue
             kept = schema["properties"][field]
             schema["properties"][field] = {**({} if "$ref" in kept else kept), **change}
     return read
@@ -178,9 +180,7 @@ class Checked(Ask):
     def __call__(self, method: str, path: str, *args: Any, **kwargs: Any) -> EmulatedResponse:
         """Return the answer, which is as described."""
         response = super().__call__(method, path, *args, **kwargs)
-        route = held_against_documents(
-            method, self.emulator.requests[-1].host, path, response
-        )
+        route = held_against_documents(method, self.emulator.requests[-1].host, path, response)
         if route is not None:
             self.succeeded.add(route)
         return response

@@ -105,9 +105,33 @@ def test_the_headers_of_an_answer(server: EmulatorServer) -> None:
 
 
 def test_bodies_that_cannot_be_read_are_refused(server: EmulatorServer) -> None:
-    assert exchange(server.port, "POST", "/", {"Transfer-Encoding": "chunked"}).status == 411
+    assert exchange(server.port, "POST", "/", {"Transfer-Encoding": "gzip"}).status == 501
     assert exchange(server.port, "POST", "/", {"Content-Length": "many"}).status == 411
     assert exchange(server.port, "POST", "/", {"Content-Length": str(1 << 21)}).status == 413
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"0\r\n\r\n", 400),  # nothing, as requests sends an empty list: To is missing
+        (b"3\r\nTo=\r\n5;x=y\r\n%2B15\r\n0\r\n\r\n", 400),
+        (b"-1\r\n", 400),
+        (b"fffffff\r\n", 400),
+        (b"ffffff\r\n", 413),
+        (b"2\r\nToXX", None),  # more than it said
+    ],
+)
+def test_a_body_in_chunks(server: EmulatorServer, sent: bytes, status: int | None) -> None:
+    account = server.emulator.account
+    head = {"Transfer-Encoding": "chunked", "Connection": "close"} | basic(token_of(account))
+    lines = [f"POST {paths(account)['messages']} HTTP/1.1", "Host: api.twilio.com"]
+    lines += [f"{name}: {value}" for name, value in head.items()]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + sent)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(f"HTTP/1.1 {status}".encode() if status else b"")
+    assert bool(answer) == bool(status)
 
 
 def test_the_server_says_nothing(server: EmulatorServer, capfd: pytest.CaptureFixture[str]) -> None:

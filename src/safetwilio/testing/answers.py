@@ -9,11 +9,11 @@ meant to be relied upon.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from datetime import datetime
+_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,20 @@ def bad_parameter(name: str, why: str) -> BadParameter:
     Its code is assumed: ``assumptions.requests.BAD_PARAMETER_CODE``.
     """
     return BadParameter(400, 20001, f"Invalid parameter {name}: {why}")
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that *text* writes in digits, ``None`` if it is none or of no use."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
+
+
+def utc(text: str) -> datetime:
+    """Return the moment that *text* means in ISO 8601, in UTC; raises ``ValueError`` if none."""
+    moment = datetime.fromisoformat(text)
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:  # the first or the last day that there is
+        raise ValueError(text) from None
 
 
 def rfc2822(moment: datetime | None) -> str | None:

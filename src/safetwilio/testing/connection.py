@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import socket
 import struct
 import sys
@@ -12,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from safetwilio.testing.answers import whole_number
 from safetwilio.testing.exchange import Delivery, EmulatedRequest, EmulatedResponse
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 LARGEST_BODY = 1 << 20  # bytes; http.server bounds the head: 100 headers, 64 KiB a line
 IDLE_SECONDS = 300.0  # between two requests
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,6}")
+_LONGEST_CHUNK_LINE = 256
+_END_OF_CHUNK = b"\r\n"
 EXCHANGE_SECONDS = 30.0  # for a request to arrive, from its first byte on, or an answer to leave
 
 
@@ -105,20 +110,46 @@ class Connection(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes | None:
         """Return the request's body, or answer 4xx and return ``None`` if it cannot be read."""
-        length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
-            self.close_connection = True
-            self.send_error(HTTPStatus.LENGTH_REQUIRED)
-            return None
-        if int(length) > LARGEST_BODY:
-            self.close_connection = True
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            return None
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):  # the client is gone, or half of it
+        text = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers:
+            # requests sends an empty list of form parameters so: a chunk of no length
+            is_chunked = self.headers["Transfer-Encoding"].strip().lower() == "chunked"
+            return self._read_chunks() if is_chunked else self._refuse(HTTPStatus.NOT_IMPLEMENTED)
+        length = whole_number(text) if len(text) < len(str(LARGEST_BODY)) else LARGEST_BODY + 1
+        if length is None:
+            return self._refuse(HTTPStatus.LENGTH_REQUIRED)
+        if length > LARGEST_BODY:
+            return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return self._read_whole(length)
+
+    def _read_chunks(self) -> bytes | None:
+        body = b""
+        while True:
+            size = self.rfile.readline(_LONGEST_CHUNK_LINE).partition(b";")[0].strip()
+            if not _CHUNK_SIZE.fullmatch(size):
+                return self._refuse(HTTPStatus.BAD_REQUEST)
+            length = int(size, 16)
+            if len(body) + length > LARGEST_BODY:
+                return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            chunk = self._read_whole(length)
+            if chunk is None or self._read_whole(len(_END_OF_CHUNK)) != _END_OF_CHUNK:
+                self.close_connection = True
+                return None
+            if not chunk:  # trailers are not read: whoever sends them is not answered again
+                return body
+            body += chunk
+
+    def _read_whole(self, length: int) -> bytes | None:
+        """Return *length* bytes, ``None`` if the client is gone, or half of it."""
+        body = self.rfile.read(length)
+        if len(body) < length:
             self.close_connection = True
             return None
         return body
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self.close_connection = True
+        self.send_error(status)
 
     def _write(self, response: EmulatedResponse) -> None:
         self.connection.settimeout(EXCHANGE_SECONDS)

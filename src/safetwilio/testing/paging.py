@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
-from safetwilio.testing.answers import Answer, Refused, bad_parameter
+from safetwilio.testing.answers import Answer, Refused, bad_parameter, whole_number
 from safetwilio.testing.assumptions import requests as assumed
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def page(
 
 def _size(call: Call, query: dict[str, str]) -> int:
     text = query.get("PageSize", str(DEFAULT_PAGE_SIZE))
-    size = int(text) if text.isascii() and text.isdigit() else 0
+    size = whole_number(text) or 0
     if size > LARGEST_PAGE and call.assumed(assumed.OVERSIZED_PAGE) == "clamped":
         return LARGEST_PAGE
     if size > LARGEST_PAGE:
@@ -91,9 +91,10 @@ def _size(call: Call, query: dict[str, str]) -> int:
 
 def _number(query: dict[str, str]) -> int:
     text = query.get("Page", "0")
-    if not (text.isascii() and text.isdigit()):
+    number = whole_number(text)
+    if number is None:
         raise bad_parameter("Page", "not a number from 0")
-    return int(text)
+    return number
 
 
 def _window(sids: list[str], shelf: Shelf[Any], token: str, size: int) -> tuple[int, int]:

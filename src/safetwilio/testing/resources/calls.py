@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from safetwilio.shapes import is_sid
-from safetwilio.testing.answers import Answer, Refused, bad_parameter, not_found, rfc2822
+from safetwilio.testing.answers import Answer, Refused, bad_parameter, not_found, rfc2822, utc
 from safetwilio.testing.assumptions import calls as assumed
 from safetwilio.testing.assumptions import messages as assumed_of_messages
 from safetwilio.testing.assumptions import numbers as assumed_of_numbers
@@ -300,10 +300,9 @@ def _within(name: str, moment: datetime | None, day: datetime) -> bool:
 
 def _day(name: str, text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        return utc(text)
     except ValueError:
         raise bad_parameter(name, "not a date such as 2026-01-31") from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment
 
 
 def _show_now(call: Call, found: PhoneCall) -> dict[str, Any]:

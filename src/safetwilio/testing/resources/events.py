@@ -8,10 +8,10 @@ its ``event`` is noted here when it succeeds; ``account.record_event`` adds what
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from safetwilio.testing.answers import Answer, Refused, bad_parameter, iso8601, not_found
+from safetwilio.testing.answers import Answer, Refused, bad_parameter, iso8601, not_found, utc
 from safetwilio.testing.assumptions import events as assumed
 from safetwilio.testing.monitor import Alert, Event
 from safetwilio.testing.paging import page
@@ -126,7 +126,7 @@ def within(call: Call) -> Callable[[datetime], bool]:
     start, _ = _moment(call.query.get("StartDate"), "StartDate")
     end, is_day = _moment(call.query.get("EndDate"), "EndDate")
     if end is not None and is_day and call.assumed(assumed.END_DATE_WITHOUT_TIME) == "end":
-        end += timedelta(days=1, microseconds=-1)
+        end = end.replace(hour=23, minute=59, second=59, microsecond=999_999)
 
     def is_within(moment: datetime) -> bool:
         # dates are shown in whole seconds, and found by what is shown
@@ -140,11 +140,9 @@ def _moment(text: str | None, name: str) -> tuple[datetime | None, bool]:
     if not text:
         return None, False
     try:
-        moment = datetime.fromisoformat(text)
+        return utc(text), bool(_DAY.fullmatch(text))
     except ValueError:
         raise bad_parameter(name, "not a date such as 2026-01-31T00:00:00Z") from None
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment, bool(_DAY.fullmatch(text))
 
 
 def _retention(call: Call) -> timedelta:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from safetwilio.testing.answers import Answer, Refused, bad_parameter, not_found, rfc2822
+from safetwilio.testing.answers import Answer, Refused, bad_parameter, not_found, rfc2822, utc
 from safetwilio.testing.assumptions import messages as assumed
 from safetwilio.testing.paging import page
 from safetwilio.testing.records import Message
@@ -173,13 +173,12 @@ def _moment(text: str, *, by_second: bool) -> tuple[datetime, bool]:
     The OpenAPI description names ``YYYY-MM-DD``; its examples also hold RFC 2822.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        moment = utc(text)
     except ValueError:
         try:
-            moment = parsedate_to_datetime(text)
+            moment = utc(parsedate_to_datetime(text).isoformat())
         except ValueError:
             raise bad_parameter("DateSent", "not a date such as 2026-01-31") from None
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     exact = by_second and not _DAY.fullmatch(text)
     return (moment if exact else _day(moment)), exact
 

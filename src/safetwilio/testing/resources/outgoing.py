@@ -8,11 +8,11 @@ https://www.twilio.com/docs/iam/test-credentials#test-sms-messages.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from safetwilio.shapes import is_sid
-from safetwilio.testing.answers import Refused
+from safetwilio.testing.answers import Refused, utc
 from safetwilio.testing.assumptions import messages as assumed
 from safetwilio.testing.assumptions import numbers as assumed_of_numbers
 from safetwilio.testing.assumptions import services as assumed_of_services
@@ -220,10 +220,9 @@ def _due(call: Call, now: datetime, service: str) -> datetime:
     if not service or call.get("ScheduleType") != "fixed":
         return now
     try:
-        due = datetime.fromisoformat(call.get("SendAt"))
+        due = utc(call.get("SendAt"))
     except ValueError:
         raise Refused(400, 35114, "SendAt is not an ISO 8601 timestamp") from None
-    due = due.astimezone(UTC) if due.tzinfo else due.replace(tzinfo=UTC)
     if not SOONEST <= due - now <= LATEST:
         raise Refused(400, 35114, "SendAt is not 15 minutes to 35 days ahead")
     return due

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from safetwilio.testing.answers import Answer, Refused, bad_parameter, iso8601, not_found
+from safetwilio.testing.answers import (
+    Answer,
+    Refused,
+    bad_parameter,
+    iso8601,
+    not_found,
+    whole_number,
+)
 from safetwilio.testing.assumptions import services as assumed
 from safetwilio.testing.paging import page
 from safetwilio.testing.records import new_sid
@@ -51,7 +58,7 @@ class Service:
 
 
 def _validity(parameter: str, text: str) -> int:
-    seconds = int(text) if text.isascii() and text.isdigit() else 0
+    seconds = whole_number(text) or 0
     if not 1 <= seconds <= LONGEST_VALIDITY:
         raise bad_parameter(parameter, f"not a number from 1 to {LONGEST_VALIDITY}")
     return seconds
