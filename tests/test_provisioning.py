@@ -40,15 +40,18 @@ class Place:
         self.failure = failure
         self.fields: Mapping[str, SecretStr] = {}
         self.account: str | None = ""
+        self.replaces: str | None = "not asked"
 
     def require_writable(self) -> None:
         """Say yes."""
 
-    def save(self, fields: Mapping[str, SecretStr], *, account: str | None) -> str:
+    def save(
+        self, fields: Mapping[str, SecretStr], *, account: str | None, replaces: str | None = None
+    ) -> str:
         """Keep *fields*."""
         if self.failure is not None:
             raise self.failure
-        self.fields, self.account = fields, account
+        self.fields, self.account, self.replaces = fields, account, replaces
         return "the place"
 
 
@@ -90,8 +93,9 @@ def names(emulator: Emulator) -> list[str]:
 
 def test_the_key_is_made_kept_and_proven(emulator: Emulator, steps: Steps) -> None:
     place = Place()
-    done = made_by(emulator, place, steps)
+    done = made_by(emulator, place, steps, replaces="v7")
     assert names(emulator) == [done.name]
+    assert place.replaces == "v7"
     assert place.fields["account_sid"].get_secret_value() == emulator.account.sid
     sid = place.fields["key_sid"].get_secret_value()
     key = emulator.account.keys.get(sid)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetwilio import worktree
+from safetwilio.backends.documents import PAIR
 from safetwilio.backends.dotenv import DEFAULT_PATH
-from safetwilio.backends.locate import BACKEND_VARIABLE, references
+from safetwilio.backends.interface import Absent, Found
+from safetwilio.backends.locate import BACKEND_VARIABLE, passed_over, references
+from safetwilio.backends.trace import traced
 from safetwilio.clients.probe import KeyProof, prove
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import mask
@@ -22,6 +25,12 @@ from safetwilio.problems import Problem, faults, faults_first, for_account
 from safetwilio.redaction import SWITCH, install
 from safetwilio.settings import TwilioSettings
 
+if TYPE_CHECKING:
+    from safetwilio.backends.trace import Asked, Trace
+    from safetwilio.problems import Attempt
+
+# What the fields of a record are called in the settings.
+_SETTINGS = {"key_sid": "api_key", "secret": "api_secret"}
 _UNSOUND = frozenset({"failed", "fallback"})
 _OURS = "SAFETWILIO_"
 _SWITCHES = frozenset(
@@ -31,6 +40,53 @@ _SWITCHES = frozenset(
         *("HEARTBEAT", "TWILIO_OAI", "SUITE_CACHE"),
     )
 )
+
+
+class Source(NamedTuple):
+    """Where a *field* of the settings came from: the *place*, and the document's *version*.
+
+    A field that is needed and nowhere to be found has no place.
+    """
+
+    field: str
+    place: str | None
+    version: str | None
+
+
+class Tried(NamedTuple):
+    """One *reference* of the chain, where it was *named*, and what came of it.
+
+    The *outcome* is ``found``, ``half`` (a part of a key), ``absent``, ``broken`` or
+    ``not asked``; *attempts* say where an absent key was looked for, *codes* what is broken.
+    """
+
+    reference: str
+    named: str
+    outcome: str
+    version: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    codes: tuple[str, ...] = ()
+
+
+class Sources(NamedTuple):
+    """Each field with its source, and every place that was *tried*, in order; no values."""
+
+    fields: tuple[Source, ...]
+    tried: tuple[Tried, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the same as plain JSON types."""
+        return {
+            "fields": [source._asdict() for source in self.fields],
+            "tried": [
+                {
+                    **tried._asdict(),
+                    "attempts": [attempt._asdict() for attempt in tried.attempts],
+                    "codes": list(tried.codes),
+                }
+                for tried in self.tried
+            ],
+        }
 
 
 class Report(NamedTuple):
@@ -49,6 +105,7 @@ class Report(NamedTuple):
     sinks: tuple[tuple[str, str, str], ...]
     problems: tuple[Problem, ...]
     emulator: str | None = None
+    sources: Sources | None = None
 
     @property
     def ok(self) -> bool:
@@ -71,20 +128,25 @@ class Report(NamedTuple):
                 for name, state, detail in self.sinks
             ],
             "problems": [problem.as_dict() for problem in self.problems],
+            **({"sources": self.sources.as_dict()} if self.sources else {}),
         }
 
 
-def examine(*, account: str | None = None, verify: bool = False) -> Report:
-    """Return the report on *account*; with *verify* Twilio is asked about the key."""
+def examine(*, account: str | None = None, verify: bool = False, sources: bool = False) -> Report:
+    """Return the report on *account*; with *verify* Twilio is asked about the key.
+
+    With *sources* it says where each field came from, and what was tried.
+    """
     sinks = tuple((sink.name, sink.state, sink.detail) for sink in install())
     problems = [*_sink_problems(sinks), *_unknown_switches()]
     settings: TwilioSettings | None = None
     proof: KeyProof | None = None
-    try:
-        settings = TwilioSettings(_account=account)
-        problems += settings.warnings
-    except ConfigurationError as error:
-        problems += error.problems
+    with traced() as trace:
+        try:
+            settings = TwilioSettings(_account=account)
+            problems += settings.warnings
+        except ConfigurationError as error:
+            problems += error.problems
     problems += _tracked_files(account)
     if settings is not None and verify:
         try:
@@ -101,7 +163,43 @@ def examine(*, account: str | None = None, verify: bool = False) -> Report:
         sinks=sinks,
         problems=for_account(faults_first(problems), account),
         emulator=_emulator(),
+        sources=_sources(trace, account) if sources else None,
     )
+
+
+def _sources(trace: Trace, account: str | None) -> Sources:
+    found = tuple(
+        Source(_SETTINGS.get(name, name), value.place, version)
+        for name, (value, version) in trace.fields.items()
+    )
+    missing = [
+        Source(_SETTINGS.get(name, name), None, None)
+        for name in ("account_sid", *PAIR)
+        if name not in trace.fields
+    ]
+    asked = [_tried(each) for each in trace.asked]
+    try:
+        chain = references(account, os.environ)
+    except ConfigurationError:  # among the problems already
+        chain = ()
+    later = [Tried(str(ref), ref.place, "not asked") for ref in chain[len(asked) :]]
+    left_out = [
+        Tried(f"{attempt.place}:{attempt.name}", "the default", "not asked", attempts=(attempt,))
+        for attempt in passed_over(account, os.environ)
+    ]
+    return Sources((*found, *missing), (*asked, *later, *left_out))
+
+
+def _tried(asked: Asked) -> Tried:
+    tried = Tried(str(asked.reference), asked.reference.place, "broken")
+    if isinstance(asked.answer, Found):
+        record = asked.answer.record
+        whole = all(name in record.fields for name in PAIR)
+        return tried._replace(outcome="found" if whole else "half", version=record.version)
+    if isinstance(asked.answer, Absent):
+        version, attempts = asked.answer.version, asked.answer.attempts
+        return tried._replace(outcome="absent", version=version, attempts=attempts)
+    return tried._replace(codes=tuple(dict.fromkeys(p.code for p in asked.problems)))
 
 
 def _emulator() -> str | None:

@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import SecretStr
@@ -27,7 +28,7 @@ from safetwilio.problems import Problem, command
 from safetwilio.rules import check_account_sid, check_emulated, check_region_or_edge, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from safetwilio.admin.keys import NewKey
     from safetwilio.backends.interface import WritableBackend
@@ -68,16 +69,19 @@ def provision(  # noqa: PLR0913 - one argument for each thing asked for
     *,
     service: str,
     account: str | None = None,
+    replaces: str | None = None,
     prepare: Callable[[], None] = lambda: None,
     say: Callable[[str], None] = lambda _: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> Provisioned:
     """Make a Standard key for *service* on *account_sid*, keep it in *backend* and prove it.
 
-    *token* is the master Auth Token, used here once. *prepare* is called once Twilio has accepted
-    the token, before the key is made; if it raises, none is. *say* is told each step; *pause*
-    waits. Raises :class:`safetwilio.errors.InvalidCredentials` (ST2xx) for input that cannot be
-    right, :class:`safetwilio.errors.BackendError` (ST3xx) if the backend cannot be written,
+    *token* is the master Auth Token, used here once. With *replaces* the key is kept only if the
+    backend still holds that version (an empty string: nothing). *prepare* is called once Twilio
+    has accepted the token, before the key is made; if it raises, none is. *say* is told each step;
+    *pause* waits. Raises :class:`safetwilio.errors.InvalidCredentials` (ST2xx) for input that
+    cannot be right, :class:`safetwilio.errors.BackendError` (ST3xx) if the backend cannot be
+    written or holds something else by then (ST338; the new key is deleted again),
     :class:`safetwilio.errors.AccountOperationError` (ST61x) if Twilio refuses, and ST32x if
     the key was made and kept, but could not be proven.
     """
@@ -94,7 +98,8 @@ def provision(  # noqa: PLR0913 - one argument for each thing asked for
         say(f"Making the API key {name}")
         try:
             made = create_key(admin, name)
-            place = _keep(made, admin, backend, account=account, say=say)
+            keep = partial(backend.save, account=account, replaces=replaces)
+            place = _keep(made, admin, keep, say=say)
         except KeyboardInterrupt:
             later = command("init", account)
             say(f"Stopped half-way: a key called {name} may exist. The next {later} says.")
@@ -198,19 +203,18 @@ def _key_name(prefix: str) -> str:
 def _keep(
     made: NewKey,
     admin: TwilioClient,
-    backend: WritableBackend,
+    keep: Callable[[Mapping[str, SecretStr]], str],
     *,
-    account: str | None,
     say: Callable[[str], None],
 ) -> str:
-    """Put the key into *backend* and return where; a key that cannot be kept is deleted again."""
+    """*keep* the key and return where; a key that cannot be kept is deleted again."""
     fields = {
         "account_sid": SecretStr(str(admin.account_sid)),
         "key_sid": SecretStr(made.sid),
         "secret": made.secret,
     }
     try:
-        return backend.save(fields, account=account)
+        return keep(fields)
     except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the key must go
         failure = error.with_traceback(None)
     _undo(admin, made, failure)

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetwilio import rules
-from safetwilio.backends import env
+from safetwilio.backends import env, trace
 from safetwilio.backends.chain import can_be_written, load
 from safetwilio.backends.documents import PAIR, variable
 from safetwilio.backends.interface import Absent, Found, Record, Value
@@ -79,6 +79,7 @@ def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Va
     problems: list[Problem] = [*odd_switch(os.environ)]
     emulator = _emulator(problems)
     broken: type[ConfigurationError] | None = None
+    trace.used({**around, **arguments})
     answer: Found | Absent = Absent(())
     try:
         answer = _answer(account, backend, arguments)
@@ -93,6 +94,8 @@ def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Va
         ]
         return Resolved({}, "", None, _once(problems), broken)
     if isinstance(answer, Absent):
+        if answer.account_sid:
+            trace.used({"account_sid": answer.account_sid, **around, **arguments})
         if not backend:
             answer = _with_passed_over(answer, surroundings, account)
         problems += [
@@ -103,6 +106,7 @@ def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Va
         return Resolved({}, "", None, _once(problems))
     record = answer.record
     fields = {**around, **record.fields, **arguments}
+    trace.used(fields, record)
     problems += [*record.problems, *surroundings.problems]
     problems += _pair_problems(record, token_places, account)
     problems += _account_problems(record, around, fields, account)

@@ -101,6 +101,21 @@ def test_retries_end_with_the_deadline() -> None:
     assert time.monotonic() - began < 1
 
 
+def test_a_try_that_is_cut_short_leaves_the_word_of_the_one_before() -> None:
+    released, attempts = threading.Event(), []
+
+    def hang_then() -> None:
+        attempts.append(1)
+        if len(attempts) > 1:
+            released.wait()
+        raise ConnectionRefusedError
+
+    _, error = run(Deadline(0.6), hang_then, again=lambda _: True)
+    released.set()
+    assert len(attempts) == 2
+    assert isinstance(error, ConnectionRefusedError)
+
+
 def _refuse() -> None:
     raise ConnectionRefusedError
 

@@ -187,7 +187,8 @@ def test_the_owner_stays(env: Path, key: Key, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(os, "fchown", lambda _, user, group: given_to.append((user, group)))
     env.touch()
     backend(env).save(fields(key), account=None)
-    assert given_to == [(env.stat().st_uid, env.stat().st_gid)]
+    owner = (env.stat().st_uid, env.stat().st_gid)
+    assert given_to == [owner, owner]  # of the file, and of the lock that a kill may leave
 
 
 @pytest.mark.parametrize("step", ["mkstemp", "fsync", "replace"])
@@ -325,6 +326,8 @@ def test_killed_at_any_step_the_file_is_the_old_or_the_new(
     )
     assert done.returncode == -9
     left = {path.name: path for path in env.parent.iterdir() if path != env}
+    lock = left.pop(".env.safetwilio-lock")  # nobody's, and so the next one's
+    assert (lock.read_bytes(), stat.S_IMODE(lock.stat().st_mode)) == (b"", 0o600)
     if step == "replaced":
         assert env.read_text() == (old or "") + key.dotenv()
         assert not left

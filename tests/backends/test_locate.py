@@ -20,7 +20,7 @@ from safetwilio.backends.locate import (
     require_options,
 )
 from safetwilio.errors import BackendError
-from support import assert_silent, key_secret, leaks
+from support import assert_silent, codes, key_secret, leaks, refused
 
 
 def one(text: str) -> Reference:
@@ -170,3 +170,41 @@ def test_an_option_that_may_be_a_secret_is_not_shown() -> None:
         require_options(one(f"vault://kv/x?{secret}=1"))
     assert_silent(refused.value.with_traceback(None), [secret])
     assert "one of 32 characters" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["vault://a?version=1&version=2", "x:y?a&a", "x:y?a=1&b=2&%61=1", "x?a=1&a=1"]
+)
+def test_an_option_twice_is_refused(text: str) -> None:
+    """Two values, and nobody can tell which one is meant."""
+    error = refused(lambda: one(text))
+
+    assert codes(error) == ["ST302"]
+    assert "twice" in error.problems[0].fix
+
+
+def test_an_option_twice_shows_neither_name_nor_value() -> None:
+    secret = key_secret()
+    error = refused(lambda: one(f"x:y?{secret}={secret}&{secret}={secret}"))
+
+    assert leaks(str(error), [secret]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("env?timeout=1", '"timeout"'),
+        ("env#field", "after #"),
+        ("env:TWILIO", "Write env alone"),
+        ("dotenv:.env?encoding=utf-8", '"encoding"'),
+        ("dotenv:.env#TWILIO", "after #"),
+        ("files:/run/secrets?mode=1", '"mode"'),
+        ("files:/run/secrets#field", "after #"),
+    ],
+)
+def test_local_backends_take_no_options(text: str, said: str) -> None:
+    """One that nothing reads would have no effect, and nobody would know."""
+    error = refused(lambda: open_backend(one(text)))
+
+    assert codes(error) == ["ST302"]
+    assert said in error.problems[0].fix

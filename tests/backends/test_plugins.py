@@ -101,9 +101,19 @@ class OnlyWrites:
     def require_writable(self):
         pass
 
-    def save(self, fields, *, account):
+    def save(self, fields, *, account, replaces=None):
         held = fields["secret"].get_secret_value()
         raise OSError(held)
+
+
+class KnowsNoReplaces(OnlyWrites):
+    def save(self, fields, *, account):
+        return "here"
+
+
+class TakesAnything(OnlyWrites):
+    def save(self, *arguments, **options):
+        return f"here, for {sorted(options)} {options['replaces']}"
 
 
 class CannotWrite(OnlyWrites):
@@ -127,6 +137,8 @@ SCHEMES = {
     "holds": "Holds",
     "onlywrites": "OnlyWrites",
     "cannotwrite": "CannotWrite",
+    "knowsnoreplaces": "KnowsNoReplaces",
+    "takesanything": "TakesAnything",
     "leaves": "Leaves",
     "gone": "Gone",
 }
@@ -248,3 +260,26 @@ def test_init_says_which_plug_in_failed(secret: str, capsys: pytest.CaptureFixtu
     printed = "".join(capsys.readouterr())
     assert '[ST311] The backend plug-in "cannotwrite" failed.' in printed
     assert leaks(printed, [secret]) == []
+
+
+def test_what_may_be_replaced_is_passed_on() -> None:
+    save = open_backend(one("takesanything:x")).save  # type: ignore[attr-defined]
+
+    assert save({}, account=None, replaces="v1") == "here, for ['account', 'replaces'] v1"
+
+
+@pytest.mark.parametrize("method", ["require_writable", "save"])
+def test_one_that_cannot_compare_and_set_is_refused_before_a_key_is_made(method: str) -> None:
+    backend = open_backend(one("knowsnoreplaces:x"))
+    error = refused(getattr(backend, method))
+
+    assert isinstance(backend, WritableBackend)
+    assert codes(error) == ["ST311"]
+    assert "its save() takes no argument replaces" in str(error)
+    assert_silent(error, [])
+
+
+def test_whether_it_reads_is_known() -> None:
+    """One that only writes is asked for no version."""
+    assert open_backend(one("corp:x")).reads  # type: ignore[attr-defined]
+    assert not open_backend(one("onlywrites:x")).reads  # type: ignore[attr-defined]

@@ -265,19 +265,7 @@ class AwsBackend:
             with closing(self._client(boto3, config, who)) as client:
                 return call(client)
 
-        passing: list[Exception] = []
-
-        def once_more(error: Exception) -> bool:
-            if again(error):
-                passing.append(error)
-                return True
-            return False
-
-        outcome = run(deadline, ask, again=once_more)
-        if passing and isinstance(outcome.error, TimeoutError):
-            # cut short in a later try: what AWS said before tells more than that it took too long
-            outcome = Outcome(None, passing[-1])
-        return outcome, who
+        return run(deadline, ask, again=again), who
 
     def _client(self, boto3: Any, config: Any, who: Who) -> Any:
         """Return a client of this load alone; *who* is told whose login it has."""

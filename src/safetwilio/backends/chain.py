@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from safetwilio.backends import trace
 from safetwilio.backends.deadline import boot_budget
 from safetwilio.backends.documents import PAIR
 from safetwilio.backends.interface import Absent, Found, WritableBackend
 from safetwilio.backends.locate import open_backend
+from safetwilio.errors import ConfigurationError
 from safetwilio.problems import Attempt
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def load(references: Sequence[Reference], account: str | None) -> Found | Absent
 def _first_found(references: Sequence[Reference], account: str | None) -> Found | Absent:
     passed: list[Absent] = []
     for position, reference in enumerate(references, start=1):
-        answer = open_backend(reference).load(account)
+        answer = _ask(reference, account)
         if isinstance(answer, Found):
             record = _with_sightings(answer.record, passed)
             return Found(record._replace(unasked=_unasked(record, references[position:])))
@@ -42,6 +44,16 @@ def _first_found(references: Sequence[Reference], account: str | None) -> Found 
         problems=tuple(problem for absent in passed for problem in absent.problems),
         account_sid=next((a.account_sid for a in passed if a.account_sid), None),
     )
+
+
+def _ask(reference: Reference, account: str | None) -> Found | Absent:
+    try:
+        answer = open_backend(reference).load(account)
+    except ConfigurationError as error:
+        trace.asked(reference, None, error.problems)
+        raise
+    trace.asked(reference, answer)
+    return answer
 
 
 def can_be_written(references: Sequence[Reference]) -> bool:

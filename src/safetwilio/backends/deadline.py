@@ -95,13 +95,18 @@ def run(
 ) -> Outcome[Answer]:
     """Return how *call* ended, at the *deadline* at the latest: then its error is TimeoutError.
 
-    An error that *again* accepts is tried anew, after a pause with jitter, while there is time.
+    An error that *again* accepts is tried anew, after a pause with jitter, while there is time. Of
+    a try that is cut short, the error before it is what is told.
     """
     pause = _FIRST_PAUSE
+    before: Outcome[Answer] | None = None
     while True:
         outcome = _once(deadline, call)
+        if before is not None and isinstance(outcome.error, TimeoutError):
+            return before
         if outcome.error is None or not again(outcome.error):
             return outcome
+        before = outcome
         wait = pause * (1 + random.random())  # noqa: S311 - jitter, not a secret
         if wait >= deadline.remaining():
             return outcome

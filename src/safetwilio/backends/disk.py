@@ -6,16 +6,24 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetwilio.errors import BackendDenied, BackendError
 from safetwilio.problems import Problem
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _LARGEST = 256 * 1024
 _UNFINISHED = ".safetwilio-"
 _ABANDONED_SECONDS = 60
+_LOCK = "lock"
+_LONGEST_WAIT = 10.0
+_PAUSE = 0.02
 # Orchestrators mount secrets readable inside the container on purpose.
 _MOUNTED = ("/run/secrets", "/var/run/secrets", "/mnt/secrets-store")
 # So does the kubelet, anywhere: each file is a link through this one to the directory of a version.
@@ -152,6 +160,92 @@ def write_private(path: Path, data: bytes) -> None:
     _sync_directory(target.parent)
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes that change *path* out of the block, for as long as it takes.
+
+    The lock is on a file ``NAME.safetwilio-lock`` beside it, which is gone afterwards; one that a
+    killed process has left is nobody's, and taken over. Raises :class:`OSError`, in particular
+    ``EBUSY`` when another process keeps it for 10 seconds.
+    """
+    target = Path(os.path.realpath(path))
+    beside = target.with_name(f"{target.name}{_UNFINISHED}{_LOCK}")
+    end = time.monotonic() + _LONGEST_WAIT
+    while (handle := _try_to_lock(beside, target)) is None:
+        if time.monotonic() > end:
+            raise OSError(errno.EBUSY, f"another process has kept {beside} for too long")
+        time.sleep(_PAUSE)
+    try:
+        yield
+    finally:
+        _unlock(beside, handle)
+
+
+def _try_to_lock(beside: Path, target: Path) -> int | None:
+    """Return the handle of *beside*, locked; ``None`` if another has it, or has removed it."""
+    try:
+        handle = _open_lock(beside, target)
+    except (FileExistsError, FileNotFoundError):
+        return None  # made or removed by another just now
+    except PermissionError:
+        if os.name == "posix":
+            raise
+        return None  # Windows: the one who has it is about to remove it
+    try:
+        # Removed since it was opened, it is no longer the one that others look at.
+        if _take(handle) and os.path.samestat(os.fstat(handle), beside.lstat()):
+            return handle
+    except FileNotFoundError:
+        pass
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)
+    return None
+
+
+def _open_lock(beside: Path, target: Path) -> int:
+    # Never written to, not followed, and its owner changed only if it is ours: whoever may make
+    # files here may have made a link to one of this user's.
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    if os.path.lexists(beside):
+        return os.open(beside, flags)
+    handle = os.open(beside, flags | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR)
+    _keep_owner(target, handle)
+    return handle
+
+
+def _take(handle: int) -> bool:
+    """Return whether nobody else has the lock on *handle*, which is then this process's."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # WebAssembly: there is no other process
+        return True
+    except OSError as error:
+        if error.errno in {errno.EACCES, errno.EAGAIN, errno.EDEADLK}:
+            return False
+        raise
+    return True
+
+
+def _unlock(beside: Path, handle: int) -> None:
+    """Remove *beside*, which is locked by *handle*, and let the next one in."""
+    if os.name == "posix":  # while it is ours still: the next one's must not be removed
+        with contextlib.suppress(OSError):
+            beside.unlink()
+    os.close(handle)
+    if os.name != "posix":  # elsewhere an open file cannot be removed, ours or the next one's
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
 def _read_all(handle: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
@@ -176,7 +270,8 @@ def _remove_abandoned(directory: Path, prefix: str) -> None:
         for entry in directory.iterdir():
             with contextlib.suppress(OSError):
                 age = time.time() - entry.lstat().st_mtime
-                if entry.name.startswith(prefix) and age > _ABANDONED_SECONDS:
+                mine = entry.name.startswith(prefix) and entry.name != f"{prefix}{_LOCK}"
+                if mine and age > _ABANDONED_SECONDS:
                     entry.unlink()
 
 

@@ -114,7 +114,8 @@ class Document:
         places = (token.place,) if token else ()
         if not any(name in fields for name in PAIR):
             alone = fields.get("account_sid")
-            return Absent(self._attempts(account), places, tuple(self._problems), alone)
+            attempts, problems = self._attempts(account), tuple(self._problems)
+            return Absent(attempts, places, problems, alone, self._version)
         if _MAIN_KEY_NAME in self._texts:
             fields["key_type"] = seal("main", f"{self.place} {_MAIN_KEY_NAME}", secret=False)
         return Found(Record(self.source, fields, self._version, tuple(self._problems), places))

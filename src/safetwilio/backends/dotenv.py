@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING
 from dotenv.parser import parse_stream
 from dotenv.variables import Variable, parse_variables
 
-from safetwilio.backends.disk import is_foreign_link, read_text, write_private
+from safetwilio.backends.disk import is_foreign_link, locked, read_text, write_private
 from safetwilio.backends.documents import Document, is_secret, spellings, variable, variables
+from safetwilio.backends.failures import silent
 from safetwilio.backends.interface import Absent, Found, seal
+from safetwilio.backends.locate import require_options
 from safetwilio.errors import BackendDenied, BackendError
 from safetwilio.problems import Attempt, Problem
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = ".env"
 _VERSION_DIGITS = 12
+_VERSION = re.compile(rf"[0-9a-f]{{{_VERSION_DIGITS}}}")
 _LONGEST_VALUE = 64 * 1024
 _LONGEST_TOGETHER = 16 * _LONGEST_VALUE
 _SWITCHES = "SAFETWILIO_"
@@ -41,10 +45,12 @@ class DotenvBackend:
     """Reads and writes one ``.env`` file."""
 
     def __init__(self, reference: Reference) -> None:
-        """Take the file's path from *reference*, ``.env`` if it names none."""
+        """Take the file's path from *reference*, ``.env`` if it names none; raises ST302."""
+        require_options(reference)
         self._reference = reference
         self._path = Path(reference.location or DEFAULT_PATH)
 
+    @silent
     def load(self, account: str | None) -> Found | Absent:
         """Return the record in the file.
 
@@ -60,7 +66,7 @@ class DotenvBackend:
             str(self._reference),
             self._texts(bindings, account),
             place=str(self._path),
-            version=hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS],
+            version=_version(text),
             problems=(*warnings, *self._switches(bindings)),
         )
         found = document.answer(account)
@@ -137,25 +143,54 @@ class DotenvBackend:
             raise BackendDenied([self._not_writable("the directory is missing or not writable")])
         read_text(self._path, str(self._path))  # raises here if it cannot be read
 
-    def save(self, fields: Mapping[str, SecretStr], *, account: str | None) -> str:
+    @silent
+    def save(
+        self,
+        fields: Mapping[str, SecretStr],
+        *,
+        account: str | None,
+        replaces: str | None = None,
+    ) -> str:
         """Put *fields* into the file, in one step and with mode 0600; other lines stay.
 
         Earlier spellings of the same fields (aliases, ``…_FILE``) are taken out, because two
-        different values for one field would stop the next boot.
+        different values for one field would stop the next boot. Only one process at a time is let
+        in, so that none undoes what another has just written. With *replaces* the file must still
+        be of that version, for an empty string there must be none. Raises
+        :class:`safetwilio.errors.BackendError` (ST307, ST338, and ST303 or ST308 for the file).
         """
         self.require_writable()
-        answer = read_text(self._path, str(self._path))
-        text = answer[0] if answer else ""
-        data = "".join(_with_fields(text, fields, account)).encode()
         failure: OSError | None = None
         try:
-            write_private(self._path, data)
+            with locked(self._path):
+                self._write(fields, account, replaces)
         except OSError as error:
             failure = error
         if failure is not None:
             reason = failure.strerror or type(failure).__name__
             raise BackendDenied([self._not_writable(reason)])
         return str(self._path)
+
+    def _write(
+        self, fields: Mapping[str, SecretStr], account: str | None, replaces: str | None
+    ) -> None:
+        answer = read_text(self._path, str(self._path))
+        found = _version(answer[0]) if answer else ""
+        if replaces is not None and replaces != found:
+            raise BackendError([self._changed_meanwhile(replaces, found)])
+        text = answer[0] if answer else ""
+        write_private(self._path, "".join(_with_fields(text, fields, account)).encode())
+
+    def _changed_meanwhile(self, expected: str, found: str) -> Problem:
+        return Problem(
+            code="ST338",
+            summary="The .env file was changed by somebody else meanwhile.",
+            found_in=(
+                str(self._path),
+                f"expected {_in_words(expected)}, found {_in_words(found)}",
+            ),
+            fix="Nothing was written. Look at what is there now, and try again.",
+        )
 
     def _not_writable(self, reason: str) -> Problem:
         return Problem(
@@ -164,6 +199,17 @@ class DotenvBackend:
             found_in=(f"{self._path} ({reason})",),
             fix="Make the directory writable for this user, or name another file.",
         )
+
+
+def _version(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS]
+
+
+def _in_words(version: str) -> str:
+    """Return *version* if it may be one; what a caller hands in by mistake is not shown."""
+    if not version:
+        return "no file"
+    return f"version {version}" if _VERSION.fullmatch(version) else "a version of another place"
 
 
 def _needed(bindings: Sequence[Binding], wanted: set[str]) -> list[Binding]:

@@ -6,7 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from safetwilio.backends.documents import Document, is_secret, variables
+from safetwilio.backends.failures import silent
 from safetwilio.backends.interface import seal
+from safetwilio.backends.locate import require_options, unreadable
 
 if TYPE_CHECKING:
     from safetwilio.backends.interface import Absent, Found
@@ -17,9 +19,14 @@ class EnvBackend:
     """Reads ``TWILIO_…`` from the environment, aliases and ``…_FILE`` twins included."""
 
     def __init__(self, reference: Reference) -> None:
-        """Take *reference*, which has no location."""
-        self._reference = reference
+        """Take *reference*, which is the scheme alone; raises ST302 if it is more."""
+        require_options(reference)
+        if reference.location:
+            raise unreadable(
+                reference, "Write env alone: there is one environment, and it has no location."
+            )
 
+    @silent
     def load(self, account: str | None) -> Found | Absent:
         """Return the record in the environment."""
         return document(account).answer(account)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from safetwilio.backends.disk import KUBERNETES_LINK, is_directory, read_text
 from safetwilio.backends.documents import Document, contradiction, is_secret, variables
+from safetwilio.backends.failures import silent
 from safetwilio.backends.interface import Absent, seal
+from safetwilio.backends.locate import require_options
 from safetwilio.errors import BackendError, ConfigurationError
 from safetwilio.problems import Attempt, Problem
 
@@ -23,7 +25,8 @@ class FilesBackend:
     """Reads files called as the variables are, in upper or lower case."""
 
     def __init__(self, reference: Reference) -> None:
-        """Take the directory from *reference*."""
+        """Take the directory from *reference*, which has no options; raises ST302."""
+        require_options(reference)
         if not reference.location:
             raise BackendError(
                 [
@@ -38,6 +41,7 @@ class FilesBackend:
         self._reference = reference
         self._directory = Path(reference.location)
 
+    @silent
     def load(self, account: str | None) -> Found | Absent:
         """Return the record in the directory, read from one version of it."""
         if not is_directory(self._directory, f"the directory {self._directory}"):

@@ -60,13 +60,15 @@ class Absent(NamedTuple):
     """The backend holds no part of an API key; *attempts* say where it looked.
 
     *token_places* are where it met a master Auth Token; *problems* are warnings met on the way;
-    *account_sid* is there if that alone was found, so that nobody calls it missing.
+    *account_sid* is there if that alone was found, so that nobody calls it missing; *version* is
+    that of the document without a key, ``None`` if there is no document at all.
     """
 
     attempts: tuple[Attempt, ...]
     token_places: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     account_sid: Value | None = None
+    version: str | None = None
 
 
 class Backend(Protocol):

@@ -180,14 +180,20 @@ def _parse_one(text: str, place: str) -> Reference:
             ]
         )
     bare = _USERINFO.sub(r"\1", text.partition(":")[2]).partition("#")[0].partition("?")[0]
-    return Reference(
+    options = parse_qsl(query, keep_blank_values=True)
+    reference = Reference(
         scheme=scheme,
         location=unquote(location),
-        options=dict(parse_qsl(query, keep_blank_values=True)),
+        options=dict(options),
         field=unquote(fragment) or None,
         shown=f"{scheme}:{bare}" if bare else scheme,
         place=place,
     )
+    names = [name for name, _ in options]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:  # two values, and nobody can tell which one is meant
+        raise unreadable(reference, f"It has the option {_plain(twice)} twice: remove one.")
+    return reference
 
 
 def is_scheme(text: str) -> bool:

@@ -6,11 +6,11 @@ errors pass, alone; of any other nothing is kept but the name of its class.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from safetwilio.backends.interface import Absent, Found, seal
 from safetwilio.errors import BackendError, ConfigurationError
-from safetwilio.problems import Attempt, Problem
+from safetwilio.problems import DOCS_URL, Attempt, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from safetwilio.backends.locate import Reference
 
 ENTRY_POINTS = "safetwilio.backends"
+_WRITING = frozenset({"require_writable", "save"})
 
 
 class Plugin:
@@ -32,6 +33,13 @@ class Plugin:
         )
         # On the instance, where isinstance() with a protocol looks for them.
         vars(self).update({name: self._guarded(name) for name in self._methods})
+        if "save" in self._methods and not _takes_replaces(self._methods["save"]):
+            vars(self).update(dict.fromkeys(_WRITING & vars(self).keys(), self._refuse_to_write))
+
+    @property
+    def reads(self) -> bool:
+        """Whether it can load; one that cannot keeps keys only."""
+        return "load" in self._methods
 
     def load(self, account: str | None) -> Found | Absent:  # noqa: ARG002 - the contract's
         """Return that nothing is here: this one of a plug-in that can only write."""
@@ -46,6 +54,24 @@ class Plugin:
             )
 
         return guarded
+
+    def _refuse_to_write(self, *_: Any, **__: Any) -> NoReturn:
+        """Say before a key is made what a call would say after."""
+        raise BackendError(
+            [
+                Problem(
+                    code="ST311",
+                    summary=f'The backend plug-in "{self._reference.scheme}" cannot keep a key.',
+                    found_in=(
+                        _place(self._reference),
+                        "its save() takes no argument replaces, so that it could write over the "
+                        "key of somebody else",
+                    ),
+                    fix="Update the plug-in, or name another backend. Its author finds what "
+                    f"save() must do at {DOCS_URL}/backends/index.html",
+                )
+            ]
+        )
 
     def _call(self, step: str, action: Callable[[], Any]) -> Any:
         failure: ConfigurationError
@@ -119,6 +145,16 @@ def _public_methods(backend: object) -> dict[str, Callable[..., Any]]:
     if methods.keys().isdisjoint({"load", "save"}):
         raise TypeError  # as of all that a plug-in raises, the name of the class is shown
     return methods
+
+
+def _takes_replaces(save: Callable[..., Any]) -> bool:
+    import inspect  # only a plug-in that writes needs it
+
+    try:
+        parameters = inspect.signature(save).parameters.values()
+    except (TypeError, ValueError):  # made by a C extension: it says when it is called
+        return True
+    return any(p.name == "replaces" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def _checked(method: str, answer: Any) -> Any:

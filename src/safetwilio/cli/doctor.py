@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from safetwilio.cli.output import say, show_json
 
 if TYPE_CHECKING:
-    from safetwilio.doctor import Report
+    from safetwilio.doctor import Report, Sources, Tried
 
 _DESCRIPTION = """\
 Check what the app would load, without starting it: every problem at once, where the key comes
@@ -23,6 +23,7 @@ exit codes:
 examples:
   safetwilio doctor
   safetwilio doctor --verify --account marketing
+  safetwilio doctor --sources
   safetwilio doctor --json
 """
 
@@ -42,6 +43,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--account", metavar="NAME", help="look at what get_client(NAME) would load instead"
     )
+    parser.add_argument(
+        "--sources",
+        action="store_true",
+        help="also say which place each field came from, and what was tried",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON on stdout")
     parser.set_defaults(run=run)
 
@@ -52,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     from safetwilio.settings import require_account_name
 
     account = None if arguments.account is None else require_account_name(arguments.account)
-    report = examine(account=account, verify=arguments.verify)
+    report = examine(account=account, verify=arguments.verify, sources=arguments.sources)
     if arguments.json:
         show_json(report.as_dict())
     else:
@@ -73,5 +79,27 @@ def _describe(report: Report) -> None:
         say(f"emulator   {report.emulator}")
     for name, state, detail in report.sinks:
         say(f"redaction  {name}: {state} ({detail})")
+    if report.sources:
+        _describe_sources(report.sources)
     say("")
     say(render(report.problems, check=""))
+
+
+def _describe_sources(sources: Sources) -> None:
+    say("\nEach field and its source:")
+    width = max(len(source.field) for source in sources.fields)
+    for source in sources.fields:
+        version = f" (version {source.version})" if source.version else ""
+        say(f"  {source.field:<{width}}  {source.place or 'nowhere'}{version}")
+    say("\nTried, in this order:" if sources.tried else "\nNothing was tried.")
+    width = max((len(tried.reference) for tried in sources.tried), default=0)
+    for tried in sources.tried:
+        say(f"  {tried.reference:<{width}}  {_outcome(tried)}")
+        for attempt in tried.attempts:
+            say(f"  {'':<{width}}    {attempt.name}: {attempt.outcome}")
+
+
+def _outcome(tried: Tried) -> str:
+    version = f", version {tried.version}" if tried.version else ""
+    codes = f": {', '.join(tried.codes)}, see below" if tried.codes else ""
+    return f"{tried.outcome}{version}{codes} (named by {tried.named})"

@@ -12,7 +12,7 @@ from safetwilio.errors import BackendDenied, BackendError, ConfigurationError, U
 from safetwilio.problems import Problem, command, faults
 
 if TYPE_CHECKING:
-    from safetwilio.backends.interface import WritableBackend
+    from safetwilio.backends.interface import Absent, Found, WritableBackend
     from safetwilio.backends.locate import Reference
     from safetwilio.provisioning import Provisioned
 
@@ -25,9 +25,10 @@ Make an API key for this program and keep it where the program will look.
 
 Asks for the Account SID and the Auth Token (first page of https://console.twilio.com), makes a
 labelled Standard key with them, writes the key to the backend (a .env of mode 0600 that is in
-.gitignore), proves it against Twilio, and prints fingerprints only. The Auth Token is used once
-and never stored; it is not taken from the command line, where other users of the machine can
-read it. A key that is there already is left alone.
+.gitignore, or any other place that can be written: aws-sm:, vault:, gcp-sm:, a plug-in), proves
+it against Twilio, and prints fingerprints only. The Auth Token is used once and never stored; it
+is not taken from the command line, where other users of the machine can read it. A key that is
+there already is left alone, also one that somebody else puts there meanwhile.
 """
 _EPILOG = """\
 exit codes:
@@ -40,6 +41,7 @@ examples:
   safetwilio init
   safetwilio init --account-sid "$ACCOUNT_SID" --token-stdin < token-file
   safetwilio init --backend dotenv:/etc/myapp/twilio.env --service billing
+  safetwilio init --backend vault://secret/myapp
 """
 
 
@@ -57,11 +59,21 @@ class _Target(NamedTuple):
     before: tuple[Reference, ...]
 
 
+class _Seen(NamedTuple):
+    """What was there before: the *holder* of a key, or the *version* of what gives way to it.
+
+    An empty version is that of nothing; ``None`` is whatever is there.
+    """
+
+    holder: Reference | None
+    version: str | None
+
+
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``init`` to *commands*."""
     parser = commands.add_parser(
         "init",
-        help="make an API key and keep it in .env",
+        help="make an API key and keep it where the program looks",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -111,10 +123,10 @@ def _make(arguments: argparse.Namespace, account: str | None) -> int:
 
     target = _target(arguments.backend, account)
     _require_untracked(target.path)
-    holder = None if arguments.replace else _holder(target, account)
-    if holder is not None:
+    seen = _look(target, account, whatever=arguments.replace)
+    if seen.holder is not None:
         say_wrapped(
-            f"{holder} holds an API key already; nothing was changed. Check it with "
+            f"{seen.holder} holds an API key already; nothing was changed. Check it with "
             f"{command('doctor --verify', account)}, or make a new one with "
             f"{command('init --replace', account)}."
         )
@@ -130,6 +142,7 @@ def _make(arguments: argparse.Namespace, account: str | None) -> int:
         target.backend,
         service=arguments.service or service_of(),
         account=account,
+        replaces=seen.version,
         prepare=lambda: changed.extend(["gitignore"] if _ignore(target.path) else []),
         say=lambda step: say(f"... {step}"),
     )
@@ -148,19 +161,27 @@ def _target(text: str | None, account: str | None) -> _Target:
     named = chain if text is None else parse(text, place="--backend")
     if text is not None and len(named) > 1:
         raise UsageError("--backend takes one reference, such as dotenv:.env.", code="ST907")
+    hints = ""
     for position, reference in enumerate(named):
         backend = open_backend(reference)
+        hints += getattr(backend, "how_to_write", "")
         if isinstance(backend, WritableBackend):
             is_file = reference.scheme == "dotenv"
             path = Path(reference.location or ".env") if is_file else None
-            looked_in = str(reference) in map(str, chain)
+            looked_in = any(_names_the_same(reference, other) for other in chain)
             return _Target(backend, reference, path, looked_in, named[:position])
     places = ", ".join(map(str, named))
     raise UsageError(
-        f"safetwilio cannot write to {places}. Name a file with --backend dotenv:PATH and move the "
-        "key from there to where the program gets its secrets.",
+        f"safetwilio cannot write to {places}. {hints}Name another place with --backend: a file "
+        "(dotenv:PATH), from which you move the key to where the program gets its secrets, or a "
+        "store that takes it (aws-sm:, vault:, gcp-sm:).",
         code="ST907",
     )
+
+
+def _names_the_same(one: Reference, other: Reference) -> bool:
+    """Return whether both lead to the same document; how they are shown leaves options out."""
+    return one[:4] == other[:4]
 
 
 def _require_untracked(path: Path | None) -> None:
@@ -179,28 +200,52 @@ def _require_untracked(path: Path | None) -> None:
         )
 
 
-def _holder(target: _Target, account: str | None) -> Reference | None:
-    """Return the first place that holds a key for *account*, of the target and those before it."""
+def _look(target: _Target, account: str | None, *, whatever: bool) -> _Seen:
+    """Return what the places hold for *account*: of the target, and of those before it.
+
+    With *whatever* only the version matters, of what will be written over.
+    """
     from safetwilio.backends.locate import open_backend
 
-    for reference in target.before:
-        if _holds_a_key(open_backend(reference), account):
-            return reference
-    return target.reference if _holds_a_key(target.backend, account) else None
+    for reference in () if whatever else target.before:
+        if _is_a_key(_load(open_backend(reference), account)):
+            return _Seen(reference, None)
+    try:
+        answer = _load(target.backend, account)
+    except ConfigurationError:
+        if not whatever:
+            raise
+        return _Seen(None, None)  # what cannot be read has no version to compare with
+    if not whatever and _is_a_key(answer):
+        return _Seen(target.reference, None)
+    return _Seen(None, _version(answer))
 
 
-def _holds_a_key(backend: object, account: str | None) -> bool:
-    """Return whether *backend* holds a secret that may be worth something, whole pair or not."""
+def _load(backend: object, account: str | None) -> Found | Absent | None:
+    load = getattr(backend, "load", None)
+    # a plug-in may only know how to write
+    return load(account) if load is not None and getattr(backend, "reads", True) else None
+
+
+def _is_a_key(answer: Found | Absent | None) -> bool:
+    """Return whether *answer* has a secret that may be worth something, whole pair or not."""
     from safetwilio.backends.interface import Found
     from safetwilio.rules import check_secret
 
-    load = getattr(backend, "load", None)  # a plug-in may only know how to write
-    answer = load(account) if load is not None else None
     secret = answer.record.fields.get("secret") if isinstance(answer, Found) else None
     if secret is None:
         return False
     problem = check_secret(secret.reveal(), secret.place)
     return problem is None or problem.code not in _WORTHLESS
+
+
+def _version(answer: Found | Absent | None) -> str | None:
+    """Return what the new key may replace: this version, nothing (""), or whatever is there."""
+    from safetwilio.backends.interface import Found
+
+    if answer is None:
+        return None
+    return answer.record.version if isinstance(answer, Found) else answer.version or ""
 
 
 def _ignore(path: Path | None) -> bool:
@@ -289,9 +334,11 @@ def _report(
     elif target.looked_in:
         say(f'Next: python -c "{_program(account)}"')
     else:
+        reference = target.reference
+        options = ", with the same options" if reference.options or reference.field else ""
         say(
             "The program looks there if its environment says "
-            f"{backend_variable(account)}={target.reference}"
+            f"{backend_variable(account)}={reference}{options}"
         )
 
 
