@@ -43,12 +43,11 @@ def used(emulator: Emulator, ask: Ask) -> Emulator:
 
 @pytest.mark.parametrize("where", CASES, ids=lambda where: f"{where[1][-22:]} {where[2]}")
 @pytest.mark.parametrize("date", DATES, ids=lambda date: date[:26])
-def test_dates(used: Emulator, ask: Ask, host: str, path: str, name: str, date: str) -> None:
-    account = used.account
-    where = path.format(account=f"/2010-04-01/Accounts/{account.sid}")
-    answer = ask(
-        "GET", where, token_of(account), host=host, query=((name, date), ("PageSize", "1"))
-    )
+def test_dates(used: Emulator, ask: Ask, where: tuple[str, str, str], date: str) -> None:
+    (host, path, name), account = where, used.account
+    path = path.format(account=f"/2010-04-01/Accounts/{account.sid}")
+    query = ((name, date), ("PageSize", "1"))
+    answer = ask("GET", path, token_of(account), host=host, query=query)
     assert answer.status in {200, 400}
 
 
