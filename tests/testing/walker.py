@@ -381,16 +381,16 @@ class Walk:
             self.random.choice(self.subaccounts).reactivate()
 
 
-def walk(seed: int, calls: int) -> tuple[Watched, Counter[str]]:
+def walk(seed: int, calls: int, *, everywhere: bool = True) -> tuple[Watched, Counter[str]]:
     """Take *calls* steps from *seed* on; return the emulator and how the steps ended.
 
-    Up to 2,000 more are taken for the routes that only refused until then.
+    To come *everywhere*, up to 2,000 more are taken for the routes that only refused until then.
     """
     emulator = Watched()
     with EmulatorServer(emulator) as server:
         walking = Walk(server, seed)
         try:
-            for number in range(calls + 2_000):
+            for number in range(calls + (2_000 if everywhere else 0)):
                 if number >= calls and not walking.yet():
                     break
                 walking.step()
