@@ -88,7 +88,8 @@ def test_the_json_has_a_stable_form(
     assert (code, sound["ok"], sound["problems"]) == (0, True, [])
     assert sound.keys() == REPORT
     assert sound["verified"] is None
-    assert [sink.keys() for sink in sound["sinks"]] == [{"name", "state", "detail"}] * 2
+    assert len(sound["sinks"]) == len(redaction.health())
+    assert all(sink.keys() == {"name", "state", "detail"} for sink in sound["sinks"])
     assert leaks(json.dumps(sound), configured) == []
     monkeypatch.delenv("TWILIO_API_SECRET")
     code, broken = answered(capsys)

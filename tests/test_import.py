@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import safetwilio
-from support import Key, run_python
+from safetwilio import _boot
+from safetwilio.errors import SafeTwilioError
+from support import Key, Opaque, assert_silent, key_secret, run_python
 
 HEAVY = ("twilio", "pydantic", "pydantic_settings", "requests", "dotenv", "logging", "typing", "re")
 
@@ -91,6 +93,25 @@ def test_misspelt_names_are_attribute_errors() -> None:
         _ = safetwilio.clinet
     with pytest.raises(ImportError, match="cannot import name 'clinet'"):
         exec("from safetwilio import clinet")  # noqa: S102 - checkers flag it where they see it
+
+
+def test_a_fault_while_booting_is_not_taken_for_a_missing_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An AttributeError from within would make Python say that there is no such name."""
+    secret = key_secret()
+
+    def broken(_: object) -> None:
+        held = Opaque(secret)
+        held.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+    monkeypatch.setattr(_boot, "get_account", broken)
+    with pytest.raises(
+        SafeTwilioError, match=r"AttributeError \(.*test_import\.py, line \d+"
+    ) as bad:
+        exec("from safetwilio import client")  # noqa: S102
+    assert bad.value.code == "ST900"
+    assert_silent(bad.value.with_traceback(None), [secret])
 
 
 def test_no_module_is_called_like_a_public_name() -> None:

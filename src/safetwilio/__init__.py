@@ -58,7 +58,11 @@ else:
         from importlib import import_module
 
         if name in {"client", "async_client"}:  # one object: its …_async methods need no other
-            return import_module("safetwilio._proxy").default_client()
+            try:
+                return import_module("safetwilio._proxy").default_client()
+            except AttributeError as error:  # Python would say "cannot import name 'client'"
+                fault = import_module("safetwilio.errors").internal_fault(error)
+            raise fault
         if name == "redact":
             return import_module("safetwilio.redaction")
         if name in _HOMES:

@@ -171,6 +171,19 @@ def configuration_error(
     return ConfigurationError(problems, account=account)
 
 
+def internal_fault(error: Exception) -> SafeTwilioError:
+    """Return an error that says where *error*, which nobody foresaw, came from; without frames."""
+    where = ""
+    trace = error.__traceback__
+    while trace is not None:
+        where = f" ({trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return SafeTwilioError(
+        f"safetwilio could not start because of a fault of its own, or of a plug-in: "
+        f"{type(error).__name__}{where}. Please report it."
+    )
+
+
 def combined(errors: Sequence[ConfigurationError]) -> ConfigurationError:
     """Return one error with the problems of all *errors*, of the first one's class."""
     return type(errors[0])([problem for error in errors for problem in error.problems])

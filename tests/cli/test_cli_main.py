@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
-HELPS = (["--help"], ["init", "--help"], ["doctor", "--help"], ["emulator", "--help"])
+COMMANDS = ("init", "doctor", "fingerprint", "emulator")
+HELPS = (["--help"], *([command, "--help"] for command in COMMANDS))
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ threads = [threading.Thread(target=use, daemon=True) for _ in range(4)]
 for thread in threads: thread.start()
 for thread in threads: thread.join(60)
 assert not any(t.is_alive() for t in threads)
-assert [h.state for h in redaction.health()] == ["active", "active"], redaction.health()
+assert [h.state for h in redaction.health()][:2] == ["active", "active"], redaction.health()
 import sentry_sdk.envelope
 assert sentry_sdk.envelope.Envelope.serialize_into.__wrapped__
 assert "wrapped" not in repr(vars(sentry_sdk.envelope.Envelope.serialize_into.__wrapped__))

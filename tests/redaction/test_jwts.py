@@ -152,7 +152,7 @@ CORE = "dHdpbGlvLWZwYTt2PT0"
 )
 def test_a_text_made_to_be_slow_is_not(text: str) -> None:
     matcher, data = Matcher(), text.encode()
-    started = time.perf_counter()
+    started = time.process_time()
     matcher.redact(data)
 
-    assert time.perf_counter() - started < 2  # a search that is not linear takes minutes
+    assert time.process_time() - started < 3  # a search that is not linear takes minutes
