@@ -49,6 +49,14 @@ class _Incoming(io.RawIOBase):
         return self._connection.recv_into(buffer)
 
 
+class _Unreadable(Exception):
+    """The request cannot be read; *status* is what to answer, ``None`` if nobody is there."""
+
+    def __init__(self, status: HTTPStatus | None) -> None:
+        super().__init__()
+        self.status = status
+
+
 class Connection(BaseHTTPRequestHandler):
     """A client's *connection* to *owner*; it logs nothing."""
 
@@ -110,46 +118,49 @@ class Connection(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes | None:
         """Return the request's body, or answer 4xx and return ``None`` if it cannot be read."""
-        text = self.headers.get("Content-Length", "0")
+        try:
+            return self._body()
+        except _Unreadable as unreadable:
+            self.close_connection = True
+            if unreadable.status is not None:
+                self.send_error(unreadable.status)
+            return None
+
+    def _body(self) -> bytes:
         if "Transfer-Encoding" in self.headers:
             # requests sends an empty list of form parameters so: a chunk of no length
-            is_chunked = self.headers["Transfer-Encoding"].strip().lower() == "chunked"
-            return self._read_chunks() if is_chunked else self._refuse(HTTPStatus.NOT_IMPLEMENTED)
-        length = whole_number(text) if len(text) < len(str(LARGEST_BODY)) else LARGEST_BODY + 1
-        if length is None:
-            return self._refuse(HTTPStatus.LENGTH_REQUIRED)
-        if length > LARGEST_BODY:
-            return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        return self._read_whole(length)
+            if self.headers["Transfer-Encoding"].strip().lower() == "chunked":
+                return self._read_chunks()
+            raise _Unreadable(HTTPStatus.NOT_IMPLEMENTED)
+        text = self.headers.get("Content-Length", "0")
+        if not (text.isascii() and text.isdigit()):
+            raise _Unreadable(HTTPStatus.LENGTH_REQUIRED)
+        length = whole_number(text)
+        if length is None or length > LARGEST_BODY:
+            raise _Unreadable(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return self._read(length)
 
-    def _read_chunks(self) -> bytes | None:
+    def _read_chunks(self) -> bytes:
         body = b""
         while True:
             size = self.rfile.readline(_LONGEST_CHUNK_LINE).partition(b";")[0].strip()
             if not _CHUNK_SIZE.fullmatch(size):
-                return self._refuse(HTTPStatus.BAD_REQUEST)
+                raise _Unreadable(HTTPStatus.BAD_REQUEST)
             length = int(size, 16)
             if len(body) + length > LARGEST_BODY:
-                return self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            chunk = self._read_whole(length)
-            if chunk is None or self._read_whole(len(_END_OF_CHUNK)) != _END_OF_CHUNK:
-                self.close_connection = True
-                return None
+                raise _Unreadable(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            chunk = self._read(length)
+            if self._read(len(_END_OF_CHUNK)) != _END_OF_CHUNK:
+                raise _Unreadable(None)
             if not chunk:  # trailers are not read: whoever sends them is not answered again
                 return body
             body += chunk
 
-    def _read_whole(self, length: int) -> bytes | None:
-        """Return *length* bytes, ``None`` if the client is gone, or half of it."""
+    def _read(self, length: int) -> bytes:
         body = self.rfile.read(length)
-        if len(body) < length:
-            self.close_connection = True
-            return None
+        if len(body) < length:  # the client is gone, or half of it
+            raise _Unreadable(None)
         return body
-
-    def _refuse(self, status: HTTPStatus) -> None:
-        self.close_connection = True
-        self.send_error(status)
 
     def _write(self, response: EmulatedResponse) -> None:
         self.connection.settimeout(EXCHANGE_SECONDS)

@@ -1,17 +1,21 @@
 """The pytest plugin: fixtures, a mark, and an ini option for tests that import a client at once.
 
-Loading it changes nothing and imports nothing heavy; the emulator comes with the first fixture,
-or with ``safetwilio = emulator`` in the ini file.
+Loading it imports nothing heavy; the emulator comes with the first fixture, or with
+``safetwilio = emulator`` in the ini file. Reports of tests are redacted (also local variables,
+captured output, and what becomes of them in JUnit's XML) once a test has imported safetwilio's
+redaction, and a sink that fails its self-test raises, unless ``SAFETWILIO_REDACT`` says otherwise.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from safetwilio.testing.assumptions import Choice
     from safetwilio.testing.emulator import Emulator
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from safetwilio.testing.server import EmulatorServer
 
 INI = "safetwilio"
+SWITCH = "SAFETWILIO_REDACT"
 MARK = "safetwilio_every_assumption"
 
 # Whatever else could name or alter the default account's credentials gives way to the emulator's.
@@ -47,6 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", f"{MARK}: run the test once for each thing that nobody knows about Twilio"
     )
+    if SWITCH not in os.environ:
+        os.environ[SWITCH] = "strict"
+        config.add_cleanup(_forget_the_switch)
     chosen = str(config.getini(INI)).strip()
     if not chosen:
         return
@@ -58,6 +66,33 @@ def pytest_configure(config: pytest.Config) -> None:
     for undo in (_reset, server.stop, environment.undo):  # run from the last to the first
         config.add_cleanup(undo)
     point_to(server, environment)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Redact the report of a test before anybody sees it."""
+    return _redacted((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, Any, Any]:
+    """Redact the report of a collection, which has the error of a module that did not import."""
+    return _redacted((yield))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: Any) -> None:
+    """Redact what has been added to the *report* since, as subtests do."""
+    _redacted(report)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_warning_recorded(warning_message: Any) -> None:
+    """Redact a warning for the summary."""
+    if _redacts():
+        from safetwilio.redaction.sinks.warnings import clean
+
+        clean(warning_message)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -115,6 +150,29 @@ def point_to(server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", emulator.account.sid)
     monkeypatch.setenv("TWILIO_API_KEY", emulator.standard_key.sid)
     monkeypatch.setenv("TWILIO_API_SECRET", emulator.standard_key.secret)
+
+
+def _forget_the_switch() -> None:
+    os.environ.pop(SWITCH, None)
+
+
+def _redacts() -> bool:
+    """Return whether any secret can be known here, and hiding it is not switched off."""
+    switched_off = os.environ.get(SWITCH, "").strip().lower() == "off"
+    return "safetwilio.redaction" in sys.modules and not switched_off
+
+
+def _redacted(report: Any) -> Any:
+    """Redact *report* in place; the name of a test is its identity and stays."""
+    if _redacts():
+        from safetwilio.redaction.sinks._objects import cleaned
+
+        for name in ("longrepr", "sections", "user_properties"):
+            value = getattr(report, name, None)
+            clean = cleaned(value, "_pytest.")
+            if clean is not value:
+                setattr(report, name, clean)
+    return report
 
 
 def _reset() -> None:

@@ -74,7 +74,8 @@ class Hooks:
 
     *unsupported* says which features the backend does not have, and why: ``rotation``,
     ``version``, ``accounts``, ``unreachable``, ``writing``. What is neither given nor declared
-    fails. *loads* is how often a document that keeps changing is read, *races* how often two write
+    fails. *loads* is how often a document that keeps changing is read (after a fork a
+    twentieth of it), *races* how often two write
     at once, *slack* the seconds that an answer may be late, *patience* the seconds a forked child
     may take.
     """

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from safetwilio.testing.backends.hooks import Pair
 
 _ACCOUNT = "marketing"
-_LOADS_OF_A_CHILD = 50
+_FORKED_SHARE = 20
 _FOREIGN = {"DATABASE_URL": "of another program"}
 
 
@@ -219,7 +219,8 @@ class ReadingRules(Hooks):
         self.put(pair.document())
         backend = self.opened()
         backend.load(None)
-        read = partial(_read_often, backend, self.opened, pair)
+        often = max(1, self.loads // _FORKED_SHARE)
+        read = partial(_read_often, often, backend, self.opened, pair)
         child, inbox = _forked(read)
         try:
             mine = read()
@@ -255,9 +256,11 @@ def _leaks_in(what: str, lines: Sequence[str], pair: Pair) -> list[str]:
     return [what] if leaks("\n".join(lines), [pair.secret]) else []
 
 
-def _read_often(backend: Backend, opened: Callable[[], Backend], pair: Pair) -> str:
+def _read_often(
+    often: int, backend: Backend, opened: Callable[[], Backend], pair: Pair
+) -> str:
     """Return ``done``, or what is wrong with reading *pair* from *backend* and from a new one."""
-    for _ in range(_LOADS_OF_A_CHILD):
+    for _ in range(often):
         for each in (backend, opened()):
             try:
                 answer = each.load(None)
