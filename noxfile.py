@@ -146,6 +146,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def leaks(session: nox.Session) -> None:
+    """Send every spelling of a secret over every way out, and print what leaks: nothing may."""
+    _install_wheel(session)
+    session.run("python", "tests/redaction/leaks.py", env=CLEAN_ENV)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Run the measurements, or those named: `-- [--quick] NAME`."""
     # `backends` starts the servers of the tests.

@@ -244,6 +244,10 @@ class AwsServer:
         """Answer the next *times* requests (for *action*) with *body*, whatever it is."""
         self._said.extend([_Said(action, status, body, tuple(headers))] * times)
 
+    def say_no_more(self) -> None:
+        """Answer as moto does from now on."""
+        self._said.clear()
+
     @property
     def actions(self) -> list[str]:
         """What was asked, in order."""

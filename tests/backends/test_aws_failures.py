@@ -166,7 +166,7 @@ def test_an_instance_without_a_role_does_not_hold_the_boot_up(
     with black_hole() as nowhere:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", nowhere)
         began = time.monotonic()
-        words = said()
+        words = said(f"{REFERENCE}?timeout=5")
         assert "[ST331]" in words
         assert time.monotonic() - began < 5 + SLACK
         words = said(f"{REFERENCE}?timeout=0.5")

@@ -127,6 +127,7 @@ def test_it_is_masked_in_bytes_urls_and_headers_too() -> None:
         "eyJ" * 40,
         CTY * 4,
     ],
+    ids=range(5),
 )
 def test_what_is_no_access_token_stays_the_same_object(text: str) -> None:
     assert redact(text) is text

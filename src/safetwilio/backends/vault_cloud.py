@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from safetwilio.backends.deadline import run
 from safetwilio.backends.vault_grant import granted, require_role, seal_token
-from safetwilio.backends.vault_http import quiet
 from safetwilio.extras import need
 
 if TYPE_CHECKING:
@@ -54,34 +53,33 @@ def _signed(way: Way) -> dict[str, object] | None:
 
     Not hvac's own: that one signs for us-east-1 only, and takes no role of a machine.
     """
-    with quiet():
-        credentials = import_module("botocore.session").get_session().get_credentials()
-        if credentials is None:
-            return None
-        region = way.option("region")
-        china = ".cn" if region.startswith("cn-") else ""
-        url = (
-            f"https://sts.{region}.amazonaws.com{china}/"
-            if region
-            else "https://sts.amazonaws.com/"
-        )
-        headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-        if way.option("server_id"):
-            headers[_SERVER_ID_HEADER] = way.option("server_id")
-        request = import_module("botocore.awsrequest").AWSRequest(
-            method="POST", url=url, data=_STS_BODY, headers=headers
-        )
-        sign = import_module("botocore.auth").SigV4Auth
-        frozen = credentials.get_frozen_credentials()
-        sign(frozen, "sts", region or "us-east-1").add_auth(request)
-        return {
-            "iam_http_request_method": "POST",
-            "iam_request_url": _base64(url),
-            "iam_request_headers": _base64(
-                json.dumps({k: [v] for k, v in request.headers.items()})
-            ),
-            "iam_request_body": _base64(_STS_BODY),
-        }
+    credentials = import_module("botocore.session").get_session().get_credentials()
+    if credentials is None:
+        return None
+    region = way.option("region")
+    china = ".cn" if region.startswith("cn-") else ""
+    url = (
+        f"https://sts.{region}.amazonaws.com{china}/"
+        if region
+        else "https://sts.amazonaws.com/"
+    )
+    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    if way.option("server_id"):
+        headers[_SERVER_ID_HEADER] = way.option("server_id")
+    request = import_module("botocore.awsrequest").AWSRequest(
+        method="POST", url=url, data=_STS_BODY, headers=headers
+    )
+    sign = import_module("botocore.auth").SigV4Auth
+    frozen = credentials.get_frozen_credentials()
+    sign(frozen, "sts", region or "us-east-1").add_auth(request)
+    return {
+        "iam_http_request_method": "POST",
+        "iam_request_url": _base64(url),
+        "iam_request_headers": _base64(
+            json.dumps({k: [v] for k, v in request.headers.items()})
+        ),
+        "iam_request_body": _base64(_STS_BODY),
+    }
 
 
 def _base64(text: str) -> str:
@@ -95,12 +93,11 @@ def with_google_machine(connection: Connection, way: Way) -> Granted:
     transport = need("google.auth.transport.requests", extra="gcp", purpose="vault:").Request()
 
     def identity_token() -> SecretStr:
-        with quiet():
-            credentials = engine.IDTokenCredentials(
-                transport, f"https://vault/{way.role}", use_metadata_identity_endpoint=True
-            )
-            credentials.refresh(transport)
-            return seal_token(credentials.token)
+        credentials = engine.IDTokenCredentials(
+            transport, f"https://vault/{way.role}", use_metadata_identity_endpoint=True
+        )
+        credentials.refresh(transport)
+        return seal_token(credentials.token)
 
     return _with_google(connection, way, identity_token, "Google's metadata server gave no token")
 

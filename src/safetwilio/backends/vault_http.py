@@ -8,11 +8,8 @@ from __future__ import annotations
 import http
 import io
 import json
-import logging
 import socket
 import ssl
-import threading
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
@@ -22,7 +19,7 @@ from safetwilio.backends.vault_settings import ADDRESS, CA_FILE, NAMESPACE, serv
 from safetwilio.extras import need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from pydantic import SecretStr
 
@@ -37,7 +34,6 @@ _REDIRECTION = 3  # a hundred
 _LONGEST_ORIGIN = 200
 _DEEPEST = 8  # errors within errors: requests' hold urllib3's, and those the socket's
 _BUSY = frozenset({412, 429, 500, 502, 503, 504})
-_TALKATIVE = ("botocore", "google", "hvac", "urllib3")
 
 
 class Answer:
@@ -196,21 +192,20 @@ class Connection:
             headers["X-Vault-Token"] = token.get_secret_value()
         if self.server.namespace is not None and path != "sys/health":
             headers["X-Vault-Namespace"] = self.server.namespace
-        with quiet():
-            response = self._client.adapter.request(
-                method,
-                f"/v1/{quote(path)}",
-                headers=headers,
-                raise_exception=False,
-                json=data,
-                params=None if version is None else {"version": version},
-                timeout=max(self.deadline.remaining(), 0.1),
-            )
-            answer = Answer(
-                response.status_code,
-                _parsed(response.content),
-                response.headers.get("Location", ""),
-            )
+        response = self._client.adapter.request(
+            method,
+            f"/v1/{quote(path)}",
+            headers=headers,
+            raise_exception=False,
+            json=data,
+            params=None if version is None else {"version": version},
+            timeout=max(self.deadline.remaining(), 0.1),
+        )
+        answer = Answer(
+            response.status_code,
+            _parsed(response.content),
+            response.headers.get("Location", ""),
+        )
         if answer.status in _BUSY and not answer.says("sealed"):
             raise _Busy(answer)
         return answer
@@ -229,32 +224,6 @@ class Connection:
         finally:
             response.raw.close()
         response.raw = io.BytesIO(bytes(body))
-
-
-class _Quiet(threading.local):
-    """A filter of loggers that lets nothing through in the threads that asked for silence."""
-
-    silent = False
-
-    def filter(self, _: logging.LogRecord) -> bool:
-        """Return whether this thread may be heard."""
-        return not self.silent
-
-
-_quiet = _Quiet()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the libraries from logging what this thread does: at DEBUG they print whole requests."""
-    for name, logger in logging.root.manager.loggerDict.copy().items():
-        if name.partition(".")[0] in _TALKATIVE and isinstance(logger, logging.Logger):
-            logger.addFilter(_quiet.filter)  # it stays: other threads do not notice it
-    _quiet.silent = True
-    try:
-        yield
-    finally:
-        _quiet.silent = False
 
 
 def _parsed(body: bytes) -> object:

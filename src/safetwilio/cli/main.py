@@ -49,6 +49,7 @@ exit codes:
   0    done, also when there was nothing to do
   1    failed; the report says why and what to do
   2    wrong usage
+  3    nothing found
   4    done in part: something is left to do by hand
   130  interrupted
 Reports for people go to stderr, --json goes to stdout. No secret goes to either.
@@ -171,7 +172,7 @@ def _close_stdout() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from safetwilio.cli import doctor, emulator, init
+    from safetwilio.cli import doctor, emulator, fingerprint, init
 
     parser = _Parser(
         prog="safetwilio",
@@ -183,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"safetwilio {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     command: Command
-    for command in (init, doctor, emulator):
+    for command in (init, doctor, fingerprint, emulator):
         command.add_parser(commands)
     for parser_of_command in commands.choices.values():
         parser_of_command.set_defaults(parser=parser_of_command)

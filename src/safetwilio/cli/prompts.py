@@ -1,4 +1,4 @@
-"""What ``safetwilio init`` asks people for, or reads where there is nobody to ask."""
+"""What the commands ask people for, or read where there is nobody to ask."""
 
 from __future__ import annotations
 
@@ -54,29 +54,38 @@ def ask_for_token(*, from_stdin: bool) -> SecretStr:
     Raises :class:`safetwilio.errors.UsageError` (ST908) if there is nobody to ask, no answer, or
     a terminal that would show it.
     """
+    return _asked("Auth Token", "--token-stdin", from_stdin=from_stdin)
+
+
+def ask_for_secret(*, from_stdin: bool) -> SecretStr:
+    """Return any secret, as :func:`ask_for_token` does."""
+    return _asked("Secret", "--stdin", from_stdin=from_stdin)
+
+
+def _asked(what: str, option: str, *, from_stdin: bool) -> SecretStr:
     if _somebody_is_there():
-        return SecretStr(_typed_token())
+        return SecretStr(_typed(what, option))
     if not from_stdin:
         raise UsageError(
-            "There is no terminal to ask for the Auth Token at: pipe it in with --token-stdin.",
+            f"There is no terminal to ask for the {what} at: pipe it in with {option}.",
             code="ST908",
         )
     try:
         line = sys.stdin.readline(_LONGEST_LINE) if sys.stdin is not None else ""
     except UnicodeDecodeError:
         line = ""
-    token = line.strip().strip("\ufeff")
-    if not token:
-        raise _no_answer("Auth Token")
-    return SecretStr(token)
+    answer = line.strip().strip("\ufeff")
+    if not answer:
+        raise _no_answer(what)
+    return SecretStr(answer)
 
 
-def _typed_token() -> str:
+def _typed(what: str, option: str) -> str:
     hidden = True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
-            answer = getpass.getpass("Auth Token (not shown, not stored): ").strip()
+            answer = getpass.getpass(f"{what} (not shown, not stored): ").strip()
     except EOFError:
         say("")  # end the line of the prompt
         answer = ""
@@ -84,10 +93,10 @@ def _typed_token() -> str:
         hidden = False
     if not hidden:
         raise UsageError(
-            "This terminal would show the Auth Token: pipe it in with --token-stdin.", code="ST908"
+            f"This terminal would show the {what}: pipe it in with {option}.", code="ST908"
         )
     if not answer:
-        raise _no_answer("Auth Token")
+        raise _no_answer(what)
     return answer
 
 

@@ -1,7 +1,8 @@
 """No Twilio secret in what leaves the process as text.
 
 Every secret is registered as it is read (:func:`register`); :func:`install` puts the search for
-them into the *sinks*: the standard ``logging`` and, as soon as it is imported, Sentry's SDK.
+them into the *sinks*: ``logging``, uncaught exceptions, warnings and, as soon as each is imported,
+Sentry's SDK, structlog, loguru, OpenTelemetry and Django's error pages.
 Secrets are shown as ``[TWILIO:secret:7J4HRQRE]``: the kind and the fingerprint.
 """
 
@@ -9,19 +10,22 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from threading import RLock
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from safetwilio.redaction.engine import redact, redact_bytes
-from safetwilio.redaction.registry import Kind, fingerprint, register, retire
-from safetwilio.redaction.sinks import SINKS, sentry
+from safetwilio.redaction.registry import Kind, choose, fingerprint, register, retire
+from safetwilio.redaction.sinks import ON_REQUEST, SINKS
 from safetwilio.redaction.sinks._on_import import OnImport
+from safetwilio.redaction.streams import RedactingStream
 
 if TYPE_CHECKING:
     from safetwilio.redaction.sinks import Sink
 
 __all__ = [
     "Kind",
+    "RedactingStream",
     "SinkHealth",
     "State",
     "fingerprint",
@@ -59,22 +63,37 @@ _SWITCHED_OFF = f"switched off by {SWITCH}=off"
 _health = {name: SinkHealth(name, "off", _NOT_INSTALLED) for name in SINKS}
 
 
-def install(*, strict: bool = False) -> tuple[SinkHealth, ...]:
-    """Redact Twilio secrets in ``logging`` and Sentry, and return the health of each sink.
+def install(
+    *,
+    strict: bool | None = None,
+    streams: bool = False,
+    mask_phone_numbers: bool | None = None,
+    drop_bodies: bool | None = None,
+) -> tuple[SinkHealth, ...]:
+    """Redact Twilio secrets in every sink, and return the health of each.
 
-    Sentry is never imported: when it is not there yet, its sink waits for the import. Installing
+    No library is imported: the sink of one that is not there yet waits for its import. Installing
     twice is harmless. Each sink tests itself with a random canary; one that fails is logged as
-    an error and falls back to public hooks. With *strict* it is also raised.
-    ``SAFETWILIO_REDACT=off`` makes this do nothing but log a warning (ST704).
+    an error and falls back to public hooks. With *strict* it is also raised; without either value
+    ``SAFETWILIO_REDACT=strict`` decides. ``SAFETWILIO_REDACT=off`` makes this do nothing but log a
+    warning (ST704). *streams* also wraps ``sys.stdout`` and ``sys.stderr``, until
+    :func:`uninstall`.
 
-    :raises RedactionError: ST701, with *strict*, when a sink failed its self-test.
+    *mask_phone_numbers* also hides telephone numbers in E.164, *drop_bodies* the bodies of messages
+    (after ``Body=`` and ``"body":``). Neither is hidden by default; without either value that stays
+    as it is, so a later ``install()`` (``boot()`` calls it) does not undo an earlier one.
+
+    :raises RedactionError: ST701, if strict, when a sink failed its self-test.
     """
-    if os.environ.get(SWITCH, "").strip().lower() == "off":
+    switch = os.environ.get(SWITCH, "").strip().lower()
+    if switch == "off":
         return _switch_off()
+    choose(mask_phone_numbers=mask_phone_numbers, drop_bodies=drop_bodies)
     for name, sink in SINKS.items():
-        _install_or_wait(name, sink)
+        if name != ON_REQUEST or streams:
+            _install_or_wait(name, sink)
     bad = [h for h in health() if h.state in {"fallback", "failed"}]
-    if strict and bad:
+    if bad and (switch == "strict" if strict is None else strict):
         from safetwilio.errors import RedactionError
 
         raise RedactionError(_complaint(bad[0]), code="ST701")
@@ -83,17 +102,24 @@ def install(*, strict: bool = False) -> tuple[SinkHealth, ...]:
 
 def uninstall() -> None:
     """Restore what :func:`install` has changed; registered secrets stay registered."""
+    choose(mask_phone_numbers=False, drop_bodies=False)
     with _lock:
-        _sentry_import.stop()
+        for waiting in _imports.values():
+            waiting.stop()
         for name, sink in SINKS.items():
             sink.uninstall()
             _health[name] = SinkHealth(name, "off", _NOT_INSTALLED)
 
 
 def health() -> tuple[SinkHealth, ...]:
-    """Return how each sink is; Sentry's is installed anew if its library was imported anew."""
-    if _health["sentry"].state == "active" and sentry.is_stale():
-        _install_or_wait("sentry", sentry)
+    """Return how each sink is; one whose library was imported anew is installed anew."""
+    for name in _imports:
+        sink: Any = SINKS[name]
+        state = _health[name].state
+        # Installed while this thread was importing it, a sink's library has come unnoticed.
+        missed = state == "waiting" and sink.available()
+        if missed or (state == "active" and sink.is_stale()):
+            _install_or_wait(name, sink)
     return tuple(_health.values())
 
 
@@ -122,7 +148,7 @@ def _wait_for(name: str, sink: Sink) -> bool:
     its turn would wait for the lock.
     """
     with _lock:
-        _sentry_import.wait()
+        _imports[name].wait()
         _health[name] = SinkHealth(name, "waiting", "its library is not imported yet")
     return not sink.available()
 
@@ -166,4 +192,8 @@ def _after_fork() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
-_sentry_import = OnImport(sentry.MODULE, lambda: _install("sentry", sentry))
+_imports = {
+    name: OnImport(module, partial(_install, name, sink))
+    for name, sink in SINKS.items()
+    if (module := getattr(sink, "MODULE", ""))
+}

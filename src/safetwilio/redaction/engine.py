@@ -2,25 +2,41 @@
 
 A text without a secret is the common case and must cost almost nothing, so it is searched in two
 steps. First it is reduced to two symbols, letter-or-digit and anything else; when no run of
-letters and digits is as long as the shortest secret, the text is clean. Only else are the long
-runs compared with the forms of the registered secrets, with ``AC…``/``SK…`` SIDs and with the
-headers of access tokens.
-This is complete because every form (see :mod:`safetwilio.redaction.forms`) is one such run;
-a value with other characters is searched for as it is.
+letters and digits is as long as the shortest fragment that is hidden, the text is clean. Only else
+are the runs compared with the fragments of the registered secrets (:mod:`.grams`), and searched
+for what is secret by its shape or its surroundings (:mod:`.patterns`, :mod:`.jwts`).
+This is complete because every fragment (see :mod:`.forms`) is one such run, or a part of one. When
+a registered value has other characters, these count as letters too.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from bisect import bisect_right
+from functools import cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetwilio.redaction import forms, jwts
-from safetwilio.redaction.fingerprints import fingerprint
+from safetwilio.redaction import jwts, patterns
+from safetwilio.redaction.fingerprints import SHORT, fingerprint, has_fingerprint
+from safetwilio.redaction.grams import ANCHOR, STEP, Grams
+from safetwilio.redaction.patterns import SID_LENGTH, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Kind = Literal["account", "jwt", "key", "secret", "token"]
+__all__ = [
+    "FAILED",
+    "Choices",
+    "Kind",
+    "Matcher",
+    "mask",
+    "publish",
+    "redact",
+    "redact_bytes",
+    "redact_value",
+]
+
 Shown = bytes | tuple[Kind, bytes]
 """A mask, or the SID or JWT whose mask is made only when it is shown."""
 Span = tuple[int, int, Shown]
@@ -28,12 +44,17 @@ Span = tuple[int, int, Shown]
 FAILED = "[TWILIO:redaction-failed]"
 """What stands for a whole text that could not be searched."""
 
-_SHAPE = bytes(ord("a" if chr(c).isalnum() and c < 128 else " ") for c in range(256))  # noqa: PLR2004
-_SID_LENGTH = 34
-_SIDS: tuple[tuple[str, Kind, re.Pattern[bytes]], ...] = (
-    ("AC", "account", re.compile(rb"AC(?=[0-9a-fA-F]{32})")),
-    ("SK", "key", re.compile(rb"SK(?=[0-9a-fA-F]{32})")),
-)
+_HIDDEN: dict[Kind, str] = {"body": "dropped", "phone": "hidden"}  # a fingerprint would tell them
+_SHORTEST_VALUE = 32  # of what is secret by its surroundings
+_LINE = 64  # the shortest line of wrapped base64
+_LONGEST_LINE = _LINE + 4
+_BASE64 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/_-"
+_GOES_ON = b"+/_-.\\"
+_WRAPPED_LINE = rb"(?<=[0-9A-Za-z+/_-]{64}%b)"
+_BREAKS = (rb"\n", rb"\r\n", rb"\\n", rb"\\r\\n")
+_HALF_A_BREAK = rb"(?<=[0-9A-Za-z+/_-]{64})(?:\r?\n|(?:\\r)?\\n|\r|\\|\\r|\\r\\)\Z"
+_LEADS = ((4, 0xF0), (3, 0xE0), (2, 0xC0))  # how long the characters are that begin so
+_CONTINUATION = range(0x80, 0xC0)  # the bytes of UTF-8 that never begin a character
 
 
 def mask(kind: Kind, label: str) -> bytes:
@@ -44,123 +65,261 @@ def mask(kind: Kind, label: str) -> bytes:
     return f"[TWILIO:{kind}:{label}]".encode()
 
 
+class Choices(NamedTuple):
+    """What is hidden besides secrets, if wanted."""
+
+    phone_numbers: bool = False
+    bodies: bool = False
+
+
 class Matcher:
     """An immutable set of secrets that can be found in bytes; replaced as a whole, never changed.
 
-    *values* maps each secret to its mask.
+    *values* maps each secret to its mask. ``shape`` is the table that reduces a text to two
+    symbols; one in which ``needle`` does not stand then, and no SendGrid key, is clean.
     """
 
-    __slots__ = ("_exact", "_literals", "_minimum", "_needle", "_runs", "_size")
+    __slots__ = ("_always", "_choices", "_grams", "_is_ascii", "_size", "needle", "shape")
 
-    def __init__(self, values: Iterable[tuple[str, bytes]] = ()) -> None:
+    def __init__(
+        self, values: Iterable[tuple[str, bytes]] = (), choices: Choices | None = None
+    ) -> None:
         """Prepare all forms of *values*."""
         pairs = tuple(values)
-        found = {form: mask for value, mask in pairs for form in forms.runs(value)}
         self._size = len(pairs)
-        self._exact = found
-        self._runs = tuple((f.decode(), f, found[f]) for f in sorted(found, key=len))
-        self._literals = tuple({f: mask for v, mask in pairs for f in forms.literals(v)}.items())
-        shortest = min((_SID_LENGTH, *map(len, found)))
-        self._needle = b"a" * shortest
-        self._minimum = min((shortest, *(len(form) for form, _ in self._literals)))
+        self._choices = choices or Choices()
+        self._always = any(self._choices)  # even a text without a long run has to be searched
+        self._grams = Grams(pairs, jwts.CORES)
+        self._is_ascii = self._grams.is_ascii
+        self.shape = self._grams.shape
+        self.needle = b"" if self._always else self._grams.needle
 
     def __repr__(self) -> str:
         return f"<Matcher of {self._size} values>"
 
-    def redact(self, data: bytes) -> bytes:
-        """Return *data* with a mask for each secret; the same object when there is none."""
-        if len(data) < self._minimum:
+    def redact(self, data: bytes, *, same_length: bool = False) -> bytes:
+        """Return *data* with a mask for each secret; the same object when there is none.
+
+        With *same_length* a mask is cut or filled up with asterisks to the length of the secret.
+        """
+        shape = data.translate(self.shape)
+        if shape.find(self.needle) < 0 and data.find(patterns.SENDGRID) < 0:
             return data
-        shape = data.translate(_SHAPE)
-        start = shape.find(self._needle)
-        if start < 0 and not self._literals:
-            return data
-        spans = [*self._spans(data, shape, start)]
-        return _splice(data, spans) if spans else data
+        return self.search(data, shape, same_length=same_length)
 
-    def _spans(self, data: bytes, shape: bytes, start: int) -> Iterator[Span]:
-        # As a str, because "in" takes a tenth of the time it takes with bytes.
-        suspects = b" ".join(self._suspects(data, shape, start)).decode("ascii")
-        for text, form, shown in self._runs:
-            if len(text) > len(suspects):
-                break
-            if text in suspects:
-                for begin, end in _united(_occurrences(data, form), len(form)):
-                    yield begin, end, shown
-        yield from _shaped(data, suspects)
-        for form, shown in self._literals:
-            for begin, end in _united(_occurrences(data, form), len(form)):
-                yield begin, end, shown
+    def search(self, data: bytes, shape: bytes, *, same_length: bool = False) -> bytes:
+        """Do what :meth:`redact` does with *data* of which the *shape* is not known to be clean."""
+        spans = self._spans(data, shape)
+        return _splice(data, spans, same_length=same_length) if spans else data
 
-    def _suspects(self, data: bytes, shape: bytes, start: int) -> Iterator[bytes]:
-        """Yield the runs that may hold a form; one as long as the shortest must be that form."""
-        shortest = len(self._needle)
-        while start >= 0:
-            end = shape.find(b" ", start)
-            run = data[start:] if end < 0 else data[start:end]
-            if len(run) > shortest or shortest == _SID_LENGTH or run in self._exact:
-                yield run
-            start = -1 if end < 0 else shape.find(self._needle, end)
+    def spans(self, data: bytes) -> list[Span]:
+        """Return what is hidden in *data*, in order, without overlaps, each with its mask.
+
+        Of those that overlap, the longest gives the mask for all they cover.
+        """
+        return self._spans(data, data.translate(self.shape))
+
+    def unfinished(self, data: bytes) -> int:
+        """Return the first place in *data* from which on what is hidden may depend on what follows.
+
+        What :meth:`spans` says of everything before it will not change.
+        """
+        if self._is_finished(data):
+            return len(data)
+        joined, places = _joined(data, with_last=True)
+        begin = min(
+            places.original(self._grams.unfinished(joined)),
+            patterns.unfinished(data),
+            jwts.unfinished(data),
+            patterns.unfinished_number(data) if self._choices.phone_numbers else len(data),
+            patterns.unfinished_body(data) if self._choices.bodies else len(data),
+        )
+        open_ended = [(c[0], c[1]) for c in self._chains(joined, places)]
+        open_ended += [span[:2] for span in self.spans(data)]
+        for start, end in sorted(open_ended, reverse=True):
+            if start < begin < end:
+                begin = start
+        return begin if self._is_ascii else _whole_characters(data, begin)
+
+    def _is_finished(self, data: bytes) -> bool:
+        """Return whether the last byte of *data* shows that nothing goes on behind it."""
+        if not data or self._choices.bodies:
+            return not data
+        last = data[-1:]
+        if not self._is_ascii and not last.isascii():
+            return False
+        if last in b"\r\n" and last.translate(self.shape) == b" ":
+            line = data[-_LONGEST_LINE:].rstrip(b"\r\n")[-_LINE:]
+            return len(line) < _LINE or bool(line.translate(None, _BASE64))
+        return last.translate(self.shape) == b" " and last not in _GOES_ON
+
+    def _spans(self, data: bytes, shape: bytes) -> list[Span]:
+        found: list[Span] = []
+        known, sids, credentials = self._look_at_runs(data, shape, found)
+        # Finding one byte costs little.
+        if len(data) > _LINE and (data.find(b"\n") >= 0 or data.find(b"\\") >= 0):
+            joined, places = _joined(data)
+            if joined is not data:
+                found += (c[:3] for c in self._chains(joined, places) if c[3])
+        if known:
+            found += (c[:3] for c in self._chains(data, None) if c[3])
+            found += ((b, e, ("jwt", data[b:e])) for b, e in jwts.stretches(data))
+        sendgrid = data.find(b"G") >= 0 and data.find(patterns.SENDGRID) >= 0
+        if sids or credentials or sendgrid or self._always:
+            by_pattern = self._by_pattern(data, sids=sids, credentials=credentials)
+            found += ((b, e, (kind, value)) for b, e, kind, value in by_pattern)
+        return self._merged(data, found) if found else found
+
+    def _look_at_runs(
+        self, data: bytes, shape: bytes, found: list[Span]
+    ) -> tuple[bool, bool, bool]:
+        """Return whether any run may hold a fragment, a SID, or be a secret by what precedes it.
+
+        A run that is one whole form goes into *found*.
+        """
+        known = sids = credentials = False
+        anchors, needle = self._grams.anchors, self._grams.needle
+        run = shape.find(needle)
+        while run >= 0:
+            end = shape.find(b" ", run)
+            if end < 0:
+                end = len(data)
+            for at in range(run, end - ANCHOR + 1, STEP):
+                if data[at : at + ANCHOR] in anchors:
+                    whole = self._grams.whole.get(data[run:end])
+                    if whole:
+                        found.append((run, end, whole))
+                    else:
+                        known = True
+                    break
+            if end - run >= _SHORTEST_VALUE:
+                credentials = credentials or patterns.may_name_a_secret(data, run)
+                if not sids and end - run >= SID_LENGTH:
+                    sids = data.find(b"AC", run, end) >= 0 or data.find(b"SK", run, end) >= 0
+            run = shape.find(needle, end)
+        return known, sids, credentials
+
+    def _by_pattern(
+        self, data: bytes, *, sids: bool, credentials: bool
+    ) -> Iterator[patterns.Stretch]:
+        if sids:
+            yield from patterns.sids(data)
+            yield from patterns.pairs(data)
+        if credentials:
+            yield from patterns.credentials(data)
+            yield from patterns.basic(data)
+        if patterns.SENDGRID in data:
+            yield from patterns.sendgrid_keys(data)
+        if self._choices.phone_numbers:
+            yield from patterns.phone_numbers(data)
+        if self._choices.bodies:
+            yield from patterns.bodies(data)
+
+    def _chains(
+        self, data: bytes, places: _Places | None
+    ) -> Iterator[tuple[int, int, bytes, bool]]:
+        """Yield where fragments begin and end, their mask, and whether they are long enough."""
+        for begin, end, shown, least in self._grams.chains(data):
+            is_hidden = end - begin >= least
+            if places:
+                yield places.original(begin), places.original(end - 1) + 1, shown, is_hidden
+            else:
+                yield begin, end, shown, is_hidden
+
+    def _merged(self, data: bytes, spans: list[Span]) -> list[Span]:
+        if not self._is_ascii:
+            spans = [(*_characters(data, begin, end), shown) for begin, end, shown in spans]
+        spans.sort(key=lambda span: (span[0], -span[1]))
+        merged: list[Span] = []
+        whole = self._grams.whole
+        begin, end, shown = spans[0]
+        longest = end - begin
+        for next_begin, next_end, next_shown in spans[1:]:
+            if next_begin >= end:
+                merged.append((begin, end, whole.get(data[begin:end], shown)))
+                begin, end, shown = next_begin, next_end, next_shown
+                longest = end - begin
+                continue
+            if next_end - next_begin > longest:
+                longest, shown = next_end - next_begin, next_shown
+            end = max(end, next_end)
+        merged.append((begin, end, whole.get(data[begin:end], shown)))
+        return merged
 
 
-def _shaped(data: bytes, suspects: str) -> Iterator[Span]:
-    """Yield what is secret by its shape alone, registered or not."""
-    for prefix, kind, sid in _SIDS:
-        if prefix in suspects:
-            for begin, end in _united((m.start() for m in sid.finditer(data)), _SID_LENGTH):
-                yield begin, end, (kind, data[begin : begin + _SID_LENGTH])
-    if jwts.may_be_in(suspects):
-        for begin, end in jwts.stretches(data):
-            yield begin, end, ("jwt", data[begin:end])
+class _Places:
+    """Where the bytes of a text without its line breaks stand in the text with them."""
+
+    def __init__(self, breaks: list[tuple[int, int]]) -> None:
+        lengths = [end - begin for begin, end in breaks]
+        self._removed = [0, *accumulate(lengths)]
+        self._joints = [
+            begin - gone for (begin, _), gone in zip(breaks, self._removed, strict=False)
+        ]
+
+    def original(self, at: int) -> int:
+        return at + self._removed[bisect_right(self._joints, at)]
 
 
-def _occurrences(data: bytes, form: bytes) -> Iterator[int]:
-    at = data.find(form)
-    while at >= 0:
-        yield at
-        at = data.find(form, at + 1)
+@cache
+def _breaks(*, with_last: bool) -> re.Pattern[bytes]:
+    """Return the pattern of line breaks after full lines of base64, and perhaps of half a one."""
+    whole = b"|".join(b + _WRAPPED_LINE.replace(b"%b", b) for b in _BREAKS)
+    return re.compile(whole + b"|" + _HALF_A_BREAK if with_last else whole)
 
 
-def _united(starts: Iterable[int], length: int) -> Iterator[tuple[int, int]]:
-    """Yield the stretches covered by what begins at *starts*: one for all that overlap.
+def _joined(data: bytes, *, with_last: bool = False) -> tuple[bytes, _Places]:
+    """Return *data* without the line breaks that wrap base64, and where its bytes were.
 
-    So there are never more than fit side by side, however often a text repeats itself.
+    *with_last* also removes what may be the first half of such a break. Without any of them it is
+    the same object.
     """
-    begin = end = -1
-    for start in starts:
-        if start >= end:
-            if end >= 0:
-                yield begin, end
-            begin = start
-        end = start + length
-    if end >= 0:
-        yield begin, end
+    pattern = _breaks(with_last=with_last)
+    found = [match.span() for match in pattern.finditer(data)]
+    return pattern.sub(b"", data) if found else data, _Places(found)
 
 
-def _written(shown: Shown) -> bytes:
+def _characters(data: bytes, begin: int, end: int) -> tuple[int, int]:
+    """Return *begin* and *end* moved outwards so that they split no character of UTF-8."""
+    for _ in range(3):
+        if begin and begin < len(data) and data[begin] in _CONTINUATION:
+            begin -= 1
+        if end < len(data) and data[end] in _CONTINUATION:
+            end += 1
+    return begin, end
+
+
+def _whole_characters(data: bytes, end: int) -> int:
+    """Return *end*, or where the character begins that it would split."""
+    for begin in range(end - 1, max(0, end - 4) - 1, -1):
+        if data[begin] not in _CONTINUATION:
+            length = next((n for n, lead in _LEADS if data[begin] >= lead), 1)
+            return begin if begin + length > end else end
+    return end
+
+
+def written(shown: Shown) -> bytes:
+    """Return the mask that stands for *shown*."""
     if isinstance(shown, bytes):
         return shown
     kind, found = shown
-    return mask(kind, fingerprint(found.decode("ascii")))
+    if kind in _HIDDEN:
+        return mask(kind, _HIDDEN[kind])
+    value = found.decode("utf-8", "replace")
+    return mask(kind, fingerprint(value) if has_fingerprint(value) else SHORT)
 
 
-def _splice(data: bytes, spans: list[Span]) -> bytes:
-    """Replace *spans*; of those that overlap, the longest gives the mask for all they cover."""
-    spans.sort(key=lambda span: (span[0], -span[1]))
+def _splice(data: bytes, spans: list[Span], *, same_length: bool) -> bytes:
     parts: list[bytes] = []
     done = 0
-    start, end, shown = spans[0]
-    longest = end - start
-    for next_start, next_end, next_shown in spans[1:]:
-        if next_start >= end:
-            parts += (data[done:start], _written(shown))
-            done, start, end, shown = end, next_start, next_end, next_shown
-            longest = end - start
-            continue
-        if next_end - next_start > longest:
-            longest, shown = next_end - next_start, next_shown
-        end = max(end, next_end)
-    parts += (data[done:start], _written(shown), data[end:])
+    for begin, end, shown in spans:
+        label = written(shown)
+        if same_length:
+            size = end - begin
+            label = label.ljust(size, b"*") if len(label) <= size else b"*" * size
+        parts += (data[done:begin], label)
+        done = end
+    parts.append(data[done:])
     return b"".join(parts)
 
 
@@ -174,6 +333,11 @@ def publish(matcher: Matcher) -> None:
     _current = matcher
 
 
+def current() -> Matcher:
+    """Return the matcher that :func:`redact` uses now."""
+    return _current
+
+
 def redact(text: str) -> str:
     """Return *text* with a mask in place of every Twilio secret.
 
@@ -181,19 +345,31 @@ def redact(text: str) -> str:
     is replaced by ``[TWILIO:redaction-failed]`` as a whole.
     """
     try:
-        data = text.encode("utf-8", "surrogatepass")
-        clean = _current.redact(data)
+        try:
+            data = text.encode()  # twice as fast as with arguments
+        except UnicodeEncodeError:
+            data = text.encode("utf-8", "surrogatepass")
+        matcher = _current
+        # To look for one letter costs next to nothing, and most texts do not have it.
+        shape = data.translate(matcher.shape)
+        if "G" not in text and shape.find(matcher.needle) < 0:
+            return text
+        clean = matcher.search(data, shape)
         return text if clean is data else clean.decode("utf-8", "surrogatepass")
     except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
         return FAILED
 
 
-def redact_bytes(data: bytes) -> bytes:
-    """Return *data* with a mask in place of every Twilio secret, as :func:`redact` does."""
+def redact_bytes(data: bytes, *, same_length: bool = False) -> bytes:
+    """Return *data* with a mask in place of every Twilio secret, as :func:`redact` does.
+
+    With *same_length* every mask is as long as what it hides, cut or filled up with asterisks, so
+    that lengths written elsewhere in a binary format stay true.
+    """
     try:
-        return _current.redact(data)
+        return _current.redact(data, same_length=same_length)
     except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
-        return FAILED.encode()
+        return b"*" * len(data) if same_length else FAILED.encode()
 
 
 def redact_value(value: object, depth: int = 6) -> object:

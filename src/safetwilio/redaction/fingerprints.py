@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 KEY_VARIABLE = "SAFETWILIO_FINGERPRINT_KEY"
+SHORT = "short"
+"""What stands in the mask of a value too short for a fingerprint (in lower case, so never one)."""
 _DOMAIN = b"safetwilio fingerprint v1"
 _FINGERPRINT_BYTES = 5  # 40 bits: 8 characters of base32
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")

@@ -1,23 +1,32 @@
 """Every form in which one secret value may stand in a text.
 
-A value of ASCII letters and digits (all of Twilio's are) has *runs*: forms that are again only
-letters and digits. They are the value itself, the other case of hex digits, and its three base64
-*cores*: those characters of a base64 text that depend on the value alone, whatever stands before
-and after it. A core is the same in both base64 alphabets, because an ASCII letter, digit or colon
-never gives one of the two characters in which they differ. ``Basic`` credentials hold the core of
-their secret, so they need no form of their own.
+Raw and in base64 every fragment of 12 characters is hidden; in the other forms, which need more
+characters to say as much, every fragment that holds as much as 12 raw ones.
 
-Any other value (with punctuation, spaces, umlauts) has *literals*, looked for as they are.
+The base64 forms are the three *cores* of a value: those characters of a base64 text that depend on
+the value alone, whatever stands before and after it. ``Basic`` credentials hold the core of their
+secret, so they need no form of their own. The core of a value of letters and digits is the same in
+both alphabets: an ASCII letter, digit or colon never gives a character in which they differ.
 """
 
 from __future__ import annotations
 
-import re
 from binascii import b2a_base64
+from typing import NamedTuple
 
-_RUNS = re.compile(rb"[0-9A-Za-z]{20,}")
-_HEX = re.compile(rb"(?:AC|SK)?([0-9a-f]{32,}|[0-9A-F]{32,})")
+FRAGMENT = 12
+"""So many characters in a row of a secret or its base64 text are hidden."""
+
+_LOWER, _UPPER = frozenset("0123456789abcdef"), frozenset("0123456789ABCDEF")
+_SHORTEST_HEX = 32
 _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
+
+
+class Form(NamedTuple):
+    """One way to write a value: *text*, any *least* characters of which are hidden."""
+
+    text: bytes
+    least: int
 
 
 def encode(value: str) -> bytes:
@@ -25,38 +34,17 @@ def encode(value: str) -> bytes:
     return value.encode("utf-8", "surrogatepass")
 
 
-def is_run(value: str) -> bool:
-    """Return whether *value* is only ASCII letters and digits."""
-    return value.isascii() and value.isalnum()
-
-
-def runs(value: str) -> set[bytes]:
-    """Return the forms of *value* that are one run of letters and digits.
-
-    Of a value with other characters these are its long parts: a secret pasted with quotes or a
-    line break around it is still found without them.
-    """
-    if not is_run(value):
-        return {form for part in _RUNS.findall(encode(value)) for form in runs(part.decode())}
+def all_forms(value: str) -> list[Form]:
+    """Return the forms of *value*, those of which the shortest fragments are hidden first."""
     raw = encode(value)
-    forms = {raw, *base64_cores(raw)}
-    if _HEX.fullmatch(raw):
-        prefix = 2 if raw[:2] in {b"AC", b"SK"} else 0
-        forms |= {raw[:prefix] + raw[prefix:].upper(), raw[:prefix] + raw[prefix:].lower()}
-    return forms
-
-
-def literals(value: str) -> set[bytes]:
-    """Return the forms of a *value* that has other characters: raw, escaped and in base64."""
-    if is_run(value):
-        return set()
-    import json
-    from urllib.parse import quote, quote_plus
-
-    written = {value, repr(value)[1:-1], quote(encode(value), safe=""), quote_plus(encode(value))}
-    written |= {json.dumps(w, ensure_ascii=a)[1:-1] for w in tuple(written) for a in (True, False)}
-    cores = base64_cores(encode(value))
-    return {encode(w) for w in written} | cores | {c.translate(_URL_ALPHABET) for c in cores}
+    plain = {raw, *_other_case(value), *base64_cores(raw)}
+    plain |= {core.translate(_URL_ALPHABET) for core in base64_cores(raw)}
+    rest = {raw.hex().encode(), raw.hex().upper().encode()}
+    if not (value.isascii() and value.isalnum()):
+        rest |= _escaped(value)
+    found = [Form(text, FRAGMENT) for text in sorted(plain)]
+    found += [Form(text, _least(text, raw)) for text in sorted(rest - plain)]
+    return sorted(found, key=lambda form: form.least)
 
 
 def base64_cores(raw: bytes) -> set[bytes]:
@@ -67,3 +55,32 @@ def base64_cores(raw: bytes) -> set[bytes]:
         ]
         for shift in range(3)
     }
+
+
+def _other_case(value: str) -> set[bytes]:
+    """Return what *value* is with its hex digits in the other case, if those are what it has."""
+    prefix = value[:2] if value[:2] in {"AC", "SK"} else ""
+    digits = value[len(prefix) :]
+    if len(digits) < _SHORTEST_HEX or not (_LOWER.issuperset(digits) or _UPPER.issuperset(digits)):
+        return set()
+    return {encode(prefix + digits.upper()), encode(prefix + digits.lower())}
+
+
+def _escaped(value: str) -> set[bytes]:
+    """Return how Python, JSON, URLs, HTML and shells write a *value* with other characters."""
+    import html
+    import json
+    import shlex
+    from urllib.parse import quote, quote_plus
+
+    raw = encode(value)
+    written = {repr(value)[1:-1], quote(raw, safe=""), quote(raw), quote_plus(raw)}
+    written |= {html.escape(value), html.escape(value, quote=False), shlex.quote(value)[1:-1]}
+    written.add(value)
+    written |= {json.dumps(w, ensure_ascii=a)[1:-1] for w in tuple(written) for a in (True, False)}
+    return {encode(w) for w in written if len(w) >= FRAGMENT}
+
+
+def _least(text: bytes, raw: bytes) -> int:
+    """Return how many characters of *text* say as much as :data:`FRAGMENT` of *raw*."""
+    return max(FRAGMENT, -(-FRAGMENT * len(text) // len(raw)))

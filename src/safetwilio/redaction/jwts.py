@@ -14,9 +14,8 @@ from safetwilio.redaction.forms import base64_cores
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CORES = sorted(base64_cores(b"twilio-fpa;v="))
-_FIRST, _SECOND, _THIRD = (core.decode() for core in _CORES)
-_CORE = re.compile(b"|".join(_CORES))
+CORES = sorted(base64_cores(b"twilio-fpa;v="))
+_CORE = re.compile(b"|".join(CORES))
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
 _SEGMENT = re.compile(rb"[0-9A-Za-z_-]*+")
 # All segments that follow: the next JWT may be glued to the signature of this one. What is shorter
@@ -24,11 +23,8 @@ _SEGMENT = re.compile(rb"[0-9A-Za-z_-]*+")
 _REST = re.compile(rb"\.[0-9A-Za-z_-]{22,}+(?:\.[0-9A-Za-z_-]++)*+")
 _BEGINNING = b"eyJ"  # of every JSON object that begins with a name
 _LONGEST_HEADER = 400
-
-
-def may_be_in(runs: str) -> bool:
-    """Return whether one of *runs*, the long runs of letters and digits of a text, is a header."""
-    return _FIRST in runs or _SECOND in runs or _THIRD in runs
+_LONGEST_CORE = max(map(len, CORES))
+_LETTERS = _ALPHABET + b"."
 
 
 def stretches(data: bytes) -> Iterator[tuple[int, int]]:
@@ -43,6 +39,23 @@ def stretches(data: bytes) -> Iterator[tuple[int, int]]:
         if end > done:
             yield begin, end
             done = end
+
+
+def unfinished(data: bytes) -> int:
+    """Return where an access token begins that *data* may hold only a part of, or ``len(data)``."""
+    run = len(data.rstrip(_LETTERS))
+    if core := _CORE.search(data, run):
+        return _beginning(data, max(run, core.start() - _LONGEST_HEADER), core.start())
+    begins = [len(data)]
+    header = data.find(_BEGINNING, max(run, len(data) - _LONGEST_HEADER - _LONGEST_CORE))
+    if header >= 0:
+        begins.append(header)
+    halves = [_BEGINNING, *CORES]
+    for at in range(max(run, len(data) - _LONGEST_CORE + 1), len(data)):
+        if any(half.startswith(data[at:]) for half in halves):
+            begins.append(at)
+            break
+    return min(begins)
 
 
 def _beginning(data: bytes, earliest: int, core: int) -> int:

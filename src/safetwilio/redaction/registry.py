@@ -11,20 +11,18 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from safetwilio.redaction import engine
-from safetwilio.redaction.engine import Kind
-from safetwilio.redaction.fingerprints import fingerprint, has_fingerprint
+from safetwilio.redaction.engine import Choices, Kind
+from safetwilio.redaction.fingerprints import SHORT, fingerprint, has_fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     _Known = dict[str, tuple[Kind, str]]
     _Change = Callable[[_Known], _Known]
 
-__all__ = ["SHORT", "Kind", "Registry", "fingerprint", "register", "registry", "retire"]
+__all__ = ["SHORT", "Kind", "Registry", "choose", "fingerprint", "register", "registry", "retire"]
 
 SHORTEST = 16
-SHORT = "short"
-"""What stands in the mask of a value too short for a fingerprint (in lower case, so never one)."""
 
 
 class Registry:
@@ -34,6 +32,7 @@ class Registry:
         """Start empty."""
         self._lock = Lock()
         self._known: dict[str, tuple[Kind, str]] = {}
+        self._choices = Choices()
 
     def __repr__(self) -> str:
         known = sorted(f"{kind} {label}" for kind, label in self._known.copy().values())
@@ -57,14 +56,19 @@ class Registry:
         """Forget *value*; it is no error when it was never registered."""
         self._change(lambda known: {v: entry for v, entry in known.items() if v != value})
 
-    def _change(self, change: _Change) -> None:
+    def choose(self, **choices: bool) -> None:
+        """Hide also what *choices* say (see :class:`.engine.Choices`), from now on."""
+        self._change(lambda known: known, choices)
+
+    def _change(self, change: _Change, chosen: Mapping[str, bool] | None = None) -> None:
         with self._lock:
             known = change(self._known)
-            if known == self._known:
+            choices = self._choices._replace(**chosen or {})
+            if known == self._known and choices == self._choices:
                 return
             pairs = [(v, engine.mask(kind, label)) for v, (kind, label) in known.items()]
-            engine.publish(engine.Matcher(pairs))
-            self._known = known
+            engine.publish(engine.Matcher(pairs, choices))
+            self._known, self._choices = known, choices
 
     def after_fork(self) -> None:
         """Take a new lock in a child: the old one may be held by a thread that is gone."""
@@ -91,3 +95,9 @@ def register(value: str, kind: Kind) -> str:
 def retire(value: str) -> None:
     """Stop hiding *value*, which no longer opens anything; an unknown one is no error."""
     registry.retire(value)
+
+
+def choose(*, mask_phone_numbers: bool | None = None, drop_bodies: bool | None = None) -> None:
+    """Hide telephone numbers and bodies too, or no more; ``None`` leaves that as it is."""
+    wanted = {"phone_numbers": mask_phone_numbers, "bodies": drop_bodies}
+    registry.choose(**{name: value for name, value in wanted.items() if value is not None})

@@ -1,6 +1,7 @@
 """The places where text leaves the process, one file each, all with the same small verbs.
 
-``sinks/_patch.py`` and ``sinks/_on_import.py`` are tools of theirs.
+A sink of a library has ``MODULE``, whose import it waits for, and ``is_stale()``. The files that
+begin with ``_`` are tools of theirs.
 """
 
 from __future__ import annotations
@@ -8,7 +9,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from safetwilio.redaction.sinks import sentry, stdlib_logging
+from safetwilio.redaction.sinks import (
+    console,
+    django,
+    exceptions,
+    http_client,
+    loguru,
+    otel_logs,
+    otel_metrics,
+    otel_spans,
+    sentry,
+    stdlib_logging,
+    structlog,
+    warnings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +47,21 @@ class Sink(Protocol):
         """Use the library's public hooks instead, which see less."""
 
 
-SINKS: Mapping[str, Sink] = {"logging": stdlib_logging, "sentry": sentry}
+SINKS: Mapping[str, Sink] = {
+    "logging": stdlib_logging,
+    "sentry": sentry,
+    "exceptions": exceptions,
+    "warnings": warnings,
+    "http.client": http_client,
+    "structlog": structlog,
+    "loguru": loguru,
+    "opentelemetry spans": otel_spans,
+    "opentelemetry logs": otel_logs,
+    "opentelemetry metrics": otel_metrics,
+    "django": django,
+    "streams": console,
+}
+ON_REQUEST = "streams"
 
 
 def canary() -> str:

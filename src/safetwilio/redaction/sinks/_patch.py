@@ -28,6 +28,11 @@ class Patch:
         """What the attribute is one of."""
         return self._owner
 
+    @property
+    def is_applied(self) -> bool:
+        """Whether the wrapper is in place (and not below that of somebody else)."""
+        return bool(self._replacement) and vars(self._owner)[self._name] is self._replacement
+
     def apply(self) -> None:
         """Put the wrapper in place, unless it is there."""
         original, wrapper = vars(self._owner)[self._name], self._wrapper

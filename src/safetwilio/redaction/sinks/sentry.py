@@ -6,25 +6,30 @@ written there are redacted. ``before_send`` and its relatives would not do: they
 kinds of items, and objects whose ``repr`` is made later.
 
 A transport of the user's own reads envelopes as objects; it gets a redacted copy.
+
+The ``baggage`` header of outgoing requests, which tells other services the name of the transaction,
+is no envelope; it is redacted where ``Baggage`` writes it.
 """
 
 from __future__ import annotations
 
 import io
+import re
 import sys
 import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from safetwilio.redaction.engine import redact_bytes, redact_value
+from safetwilio.redaction.engine import redact, redact_bytes, redact_value
 from safetwilio.redaction.sinks._patch import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MODULE = "sentry_sdk"
-_PARTS = ("sentry_sdk.client", "sentry_sdk.envelope")
+_PARTS = ("sentry_sdk.client", "sentry_sdk.envelope", "sentry_sdk.tracing_utils")
 _DEPTH = 32
+_MASK = re.compile(r"\[TWILIO:[^]]*\]")
 
 _patches: list[Patch] = []
 _shadowed: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -70,13 +75,14 @@ def install() -> None:
     """Redact every envelope of this process."""
     # As return values: after an import that failed half-way, a second one finds them loaded and
     # does not make them attributes of the new package.
-    client, envelope = map(import_module, _PARTS)
+    client, envelope, tracing = map(import_module, _PARTS)
     if is_stale():
         uninstall()
         _patches.clear()
     if not _patches:
         _patches.append(Patch(envelope.Envelope, "serialize_into", _serialize_into))
         _patches.append(Patch(client, "make_transport", _make_transport))
+        _patches.append(Patch(tracing.Baggage, "serialize", _baggage))
     for patch in _patches:
         patch.apply()
     _shadow(import_module(MODULE).get_client().transport)
@@ -124,11 +130,29 @@ def check() -> bool:
     )
     parts = list(_parse(buffer.getvalue()))
     return (
-        secret.encode() not in buffer.getvalue()
+        all(patch.is_applied for patch in _patches)
+        and _shows_no_transaction(secret)
+        and secret.encode() not in buffer.getvalue()
         and buffer.getvalue().count(b"[TWILIO:account:") == 4  # noqa: PLR2004 - as above
         and json.loads(parts[1][1] or b"")["message"].endswith("]\n")
         and len(parts) == 1 + 2
     )
+
+
+def _shows_no_transaction(secret: str) -> bool:
+    from sentry_sdk.tracing_utils import Baggage
+
+    header = Baggage({"transaction": f"/{secret}"}).serialize()
+    return secret not in header and "%5BTWILIO%3Aaccount%3A" in header
+
+
+def _baggage(original: Callable[..., str], *args: Any, **kwargs: Any) -> str:
+    """Write the header with masks as its grammar wants them: percent-encoded."""
+    from urllib.parse import quote
+
+    text = original(*args, **kwargs)
+    cleaned = redact(text)
+    return text if cleaned is text else _MASK.sub(lambda mask: quote(mask[0], safe=""), cleaned)
 
 
 def _serialize_into(original: Callable[..., None], envelope: object, f: Any) -> None:

@@ -13,6 +13,7 @@ import io
 import logging
 import sys
 import traceback
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from safetwilio.redaction.engine import FAILED, redact, redact_value
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _ATTRIBUTES = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
 _RENDERED = _ATTRIBUTES | {"message", "asctime"}
 _NAMES = ("name", "threadName", "processName", "taskName")
+_PLACES = ("pathname", "filename", "module", "funcName")
 _TRACEBACK = logging.Formatter()
 
 
@@ -88,6 +90,10 @@ def clean(record: logging.LogRecord) -> None:
             value = attributes.get(name)
             if value and len(value) >= SHORTEST:
                 attributes[name] = redact_value(value)
+        for name in _PLACES:
+            value = attributes[name]
+            if value and len(value) >= SHORTEST:
+                attributes[name] = _place(value)
         _clean_message(record)
         _clean_traceback(record)
         if len(attributes) > len(_ATTRIBUTES):
@@ -98,6 +104,13 @@ def clean(record: logging.LogRecord) -> None:
         record.exc_info = record.exc_text = record.stack_info = None
         for name in vars(record).keys() - _ATTRIBUTES:
             delattr(record, name)
+
+
+# Files and functions are few and older than the secrets in use; the text of a record is searched
+# in any case.
+@lru_cache(maxsize=1024)
+def _place(name: str) -> str:
+    return redact(name)
 
 
 def _clean_message(record: logging.LogRecord) -> None:
