@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_STORES = ("AWS_", "BAO_", "DOPPLER_", "DOTENV_", "GOOGLE_", "GRPC_", "VAULT_")
+_FOREIGN = ("PYTHON", "SAFETWILIO_", "TWILIO_", *_STORES)
+
 
 class Cost(NamedTuple):
-    """What one child took, in milliseconds; *cpu* is user and system time of all its threads."""
+    """What one child took: milliseconds, *cpu* of user and system in all its threads, and MiB.
+
+    *peak* is never less than what the process that started it takes itself.
+    """
 
     cpu: float
     wall: float
+    peak: float
 
 
 class Starter:
@@ -29,8 +36,7 @@ class Starter:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         """Start nothing yet."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "TWILIO_"))}
-        kept = {k: v for k, v in kept.items() if not k.startswith("SAFETWILIO_")}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
         self._folder = folder
         self._environment = {
             **kept,
@@ -54,4 +60,5 @@ class Starter:
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
             raise RuntimeError(f"{code!r} failed with {child.returncode}")
-        return Cost(1000 * (used.ru_utime + used.ru_stime), 1000 * wall)
+        peak = used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+        return Cost(1000 * (used.ru_utime + used.ru_stime), 1000 * wall, peak)
