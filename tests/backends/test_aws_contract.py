@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
-from aws_server import NAME, REFERENCE, AwsServer, black_hole, clean, refused_port
+from aws_server import NAME, REFERENCE, AwsServer, black_hole, clean, refused_port, some_login
+from botocore.exceptions import ClientError
 from typing_extensions import override
 
 from safetwilio.testing.backends import BackendContract, Breakage
@@ -14,6 +16,8 @@ from safetwilio.testing.backends import BackendContract, Breakage
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from aws_server import Login
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +29,15 @@ def aws() -> Iterator[AwsServer]:
 class TestAws(BackendContract):
     """What AWS passes off after a while is in test_aws_failures.py: it is asked until then."""
 
-    loads = 60  # each makes a client; test_aws.py does more
-    races = 4
+    loads = 20  # each makes a client; test_aws.py does more
+    races = 2
 
     @pytest.fixture(autouse=True)
     def _place(
         self, aws: AwsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> Iterator[None]:
-        clean(monkeypatch, tmp_path, **aws.environment)
+        self.environment = aws.environment
+        clean(monkeypatch, tmp_path, **self.environment)
         self.aws, self.monkeypatch = aws, monkeypatch
         with black_hole() as self.silent:
             yield
@@ -46,16 +51,18 @@ class TestAws(BackendContract):
     def put(self, document: Mapping[str, str]) -> None:
         self.aws.say_no_more()
         self.aws.require_permission(wanted=False)
+        self._log_in(self.environment)
         text = json.dumps(dict(document))
-        if self._is_there():
+        try:
             self.aws.rotate(text)
-        else:
+        except ClientError:  # there is none, or it is marked for deletion
             self.remove()
             self.aws.put(text)
 
-    def _is_there(self) -> bool:
-        known = self.aws.call("list_secrets", IncludePlannedDeletion=False)["SecretList"]
-        return NAME in {each["Name"] for each in known}
+    def _log_in(self, environment: Mapping[str, str]) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            if os.environ[name] != environment[name]:
+                self.monkeypatch.setenv(name, environment[name])
 
     @override
     def remove(self) -> None:
@@ -63,22 +70,17 @@ class TestAws(BackendContract):
 
     @override
     def breakages(self) -> Mapping[str, Breakage]:
+        nobody = self.aws.user()
         return {
-            "denied": Breakage(lambda _: self._allow(), "ST330"),
-            "login refused": Breakage(lambda _: self.aws.require_permission(), "ST331"),
+            "denied": Breakage(lambda _: self._come_as(nobody), "ST330"),
+            "login refused": Breakage(lambda _: self._come_as(some_login()), "ST331"),
             "not JSON": Breakage(self._cut, "ST333"),
             "undecryptable": Breakage(lambda _: self._say("DecryptionFailure"), "ST334"),
-            "deleted": Breakage(
-                lambda _: self.aws.call("delete_secret", SecretId=NAME), "ST335"
-            ),
+            "deleted": Breakage(lambda _: self.aws.call("delete_secret", SecretId=NAME), "ST335"),
         }
 
-    def _allow(self, *actions: str) -> None:
-        """Come as a user who may do *actions* and nothing else."""
-        self._users = getattr(self, "_users", 0) + 1
-        login = self.aws.user(*actions, name=f"app{self._users}")
-        for name, value in login.environment.items():
-            self.monkeypatch.setenv(name, value)
+    def _come_as(self, login: Login) -> None:
+        self._log_in(login.environment)
         self.aws.require_permission()
 
     def _say(self, code: str) -> None:

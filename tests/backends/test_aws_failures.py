@@ -232,8 +232,8 @@ def test_throttled_and_broken_are_tried_again(aws: AwsServer, key: Key) -> None:
 def test_what_stays_broken_ends_with_the_deadline(aws: AwsServer) -> None:
     aws.say("InternalServiceError", status=500, times=99)
     began = time.monotonic()
-    assert "answered with HTTP 500 (InternalServiceError)" in said(f"{REFERENCE}?timeout=1")
-    assert time.monotonic() - began < 1 + SLACK
+    assert "answered with HTTP 500 (InternalServiceError)" in said(f"{REFERENCE}?timeout=4")
+    assert time.monotonic() - began < 4 + SLACK
     assert 2 <= len(aws.asked) < 9, "with pauses"
 
 

@@ -36,7 +36,7 @@ def test_each_child_of_a_fork_reads_for_itself(aws: AwsServer, key: Key, tmp_pat
     program = f"""
 import faulthandler, os, sys
 from safetwilio.backends.locate import open_backend, parse
-backend = open_backend(parse({REFERENCE!r}, place="here")[0])
+backend = open_backend(parse('{REFERENCE}?timeout=15', place="here")[0])
 wanted = [{key.sid!r}, {key.secret!r}]
 def right():
     fields = backend.load(None).record.fields
@@ -83,7 +83,7 @@ boto3.set_stream_logger("", logging.DEBUG)
 logging.getLogger("botocore").addHandler(logging.StreamHandler(seen))
 from pydantic import SecretStr
 from safetwilio.backends.locate import open_backend, parse
-backend = open_backend(parse({REFERENCE!r}, place="here")[0])
+backend = open_backend(parse('{REFERENCE}?timeout=15', place="here")[0])
 if sys.argv[1] == "boto3":
     boto3.client("secretsmanager").get_secret_value(SecretId={NAME!r})
 elif sys.argv[1] == "load":

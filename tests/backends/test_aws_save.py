@@ -274,7 +274,7 @@ def test_killed_half_way_the_secret_is_the_old_or_the_new_one(
     program = (
         "import sys\nfrom pydantic import SecretStr\n"
         "from safetwilio.backends.locate import open_backend, parse\n"
-        f"backend = open_backend(parse({REFERENCE!r}, place='here')[0])\n"
+        f"backend = open_backend(parse('{REFERENCE}?timeout=15', place='here')[0])\n"
         "backend.save({'secret': SecretStr(sys.stdin.read())}, account=None)\n"
     )
     writer = subprocess.Popen(

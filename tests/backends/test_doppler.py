@@ -239,7 +239,7 @@ def test_each_child_of_a_fork_asks_for_itself(
 import os, sys
 from safetwilio.backends import doppler
 from safetwilio.backends.locate import open_backend, parse
-backend = open_backend(parse({text!r}, place="here")[0])
+backend = open_backend(parse("{text}&timeout=15", place="here")[0])
 def right():
     return backend.load(None).record.fields["key_sid"].reveal() == {key.sid!r}
 assert right() and doppler._kept._answers

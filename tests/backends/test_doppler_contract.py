@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aws_server import black_hole, refused_port
-from doppler_server import CONFIG, PROJECT, DopplerServer, clean
+from doppler_server import CONFIG, HTML, PROJECT, DopplerServer, clean
 from typing_extensions import override
 
 from safetwilio.testing.backends import BackendContract, Breakage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class TestDoppler(BackendContract):
     """What may pass is in test_doppler_failures.py: it is asked for until the deadline."""
 
-    loads = 200  # test_doppler.py does it 1,000 times
+    loads = 60  # test_doppler.py does it 1,000 times
 
     @pytest.fixture(autouse=True)
     def _place(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:

@@ -236,7 +236,7 @@ def test_killed_while_it_writes_the_config_is_whole(
     program = (
         "import json, sys\nfrom pydantic import SecretStr\n"
         "from safetwilio.backends.locate import open_backend, parse\n"
-        f"backend = open_backend(parse({text!r}, place='here')[0])\n"
+        f"backend = open_backend(parse('{text}&timeout=15', place='here')[0])\n"
         "new = {name: SecretStr(value) for name, value in json.load(sys.stdin).items()}\n"
         "backend.save(new, account=None)\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from typing import TYPE_CHECKING, ClassVar
 
@@ -33,7 +34,8 @@ class TestDotenvVault(BackendContract):
         self.monkeypatch = monkeypatch
         self.path = tmp_path / ".env.vault"
         self.digits = secrets.token_hex(32)
-        monkeypatch.setenv(VARIABLE, uri(self.digits))
+        self.key = uri(self.digits)
+        monkeypatch.setenv(VARIABLE, self.key)
 
     @override
     def reference(self) -> str:
@@ -42,6 +44,8 @@ class TestDotenvVault(BackendContract):
     @override
     def put(self, document: Mapping[str, str]) -> None:
         text = "".join(f"{name}={value}\n" for name, value in document.items())
+        if os.environ.get(VARIABLE) != self.key:
+            self.monkeypatch.setenv(VARIABLE, self.key)
         self._put(text)
 
     def _put(self, text: str | bytes) -> None:
@@ -54,7 +58,6 @@ class TestDotenvVault(BackendContract):
 
     @override
     def breakages(self) -> Mapping[str, Breakage]:
-        """Return the broken documents before the broken keys, which :meth:`put` does not mend."""
         other = uri(secrets.token_hex(32))
         return {
             "cut off": Breakage(self._cut, "ST333"),

@@ -372,7 +372,7 @@ def test_killed_while_it_saves(gcp: Servers, key: Key, tmp_path: Path) -> None:
     """Killed just before the alias moves: it still stands for the version that it stood for."""
     gcp.google.put(as_document(key))
     gcp.google.secret.aliases = {"live": 1}
-    text = gcp.reference(options="&version=live")
+    text = gcp.reference(options="&version=live&timeout=15")
     with subprocess.Popen(
         [sys.executable, "-c", SAVE, text], cwd=tmp_path, env=clean_environment()
     ) as process:

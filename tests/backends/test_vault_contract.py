@@ -36,9 +36,7 @@ class _Contract(BackendContract):
     races = 6
 
     @pytest.fixture(autouse=True)
-    def _place(
-        self, bao: Bao, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> Iterator[None]:
+    def _place(self, bao: Bao, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         clean(monkeypatch, tmp_path)
         self.bao, self.monkeypatch = bao, monkeypatch
         with black_hole() as self.silent:

@@ -58,11 +58,7 @@ def _signed(way: Way) -> dict[str, object] | None:
         return None
     region = way.option("region")
     china = ".cn" if region.startswith("cn-") else ""
-    url = (
-        f"https://sts.{region}.amazonaws.com{china}/"
-        if region
-        else "https://sts.amazonaws.com/"
-    )
+    url = f"https://sts.{region}.amazonaws.com{china}/" if region else "https://sts.amazonaws.com/"
     headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
     if way.option("server_id"):
         headers[_SERVER_ID_HEADER] = way.option("server_id")
@@ -75,9 +71,7 @@ def _signed(way: Way) -> dict[str, object] | None:
     return {
         "iam_http_request_method": "POST",
         "iam_request_url": _base64(url),
-        "iam_request_headers": _base64(
-            json.dumps({k: [v] for k, v in request.headers.items()})
-        ),
+        "iam_request_headers": _base64(json.dumps({k: [v] for k, v in request.headers.items()})),
         "iam_request_body": _base64(_STS_BODY),
     }
 

@@ -25,17 +25,8 @@ from safetwilio.redaction.patterns import SID_LENGTH, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = [
-    "FAILED",
-    "Choices",
-    "Kind",
-    "Matcher",
-    "mask",
-    "publish",
-    "redact",
-    "redact_bytes",
-    "redact_value",
-]
+__all__ = ["FAILED", "Choices", "Kind", "Matcher", "mask", "publish"]
+__all__ += ["redact", "redact_bytes", "redact_value"]
 
 Shown = bytes | tuple[Kind, bytes]
 """A mask, or the SID or JWT whose mask is made only when it is shown."""

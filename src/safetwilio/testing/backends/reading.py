@@ -256,9 +256,7 @@ def _leaks_in(what: str, lines: Sequence[str], pair: Pair) -> list[str]:
     return [what] if leaks("\n".join(lines), [pair.secret]) else []
 
 
-def _read_often(
-    often: int, backend: Backend, opened: Callable[[], Backend], pair: Pair
-) -> str:
+def _read_often(often: int, backend: Backend, opened: Callable[[], Backend], pair: Pair) -> str:
     """Return ``done``, or what is wrong with reading *pair* from *backend* and from a new one."""
     for _ in range(often):
         for each in (backend, opened()):
