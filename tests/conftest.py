@@ -23,6 +23,8 @@ ONCE = (
     "testing/test_geo_*.py",
     "testing/test_policies.py",
     "backends/test_*_reports.py",
+    "backends/test_aws_contract.py",
+    "backends/test_gcp_contract.py",
     "backends/test_prefork.py",
     "broken/test_pages.py",
 )

@@ -325,5 +325,7 @@ def test_children_of_a_fork_have_clients_of_their_own(
     gcp: Servers, key: Key, tmp_path: Path
 ) -> None:
     gcp.google.put(as_document(key))
-    done = run_python("-c", FORK, gcp.reference(options="&timeout=15"), cwd=tmp_path, environment={})
+    done = run_python(
+        "-c", FORK, gcp.reference(options="&timeout=15"), cwd=tmp_path, environment={}
+    )
     assert done.stdout.split() == [key.sid, key.sid, "0", "0", "0"], done.stderr
