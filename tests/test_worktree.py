@@ -105,25 +105,26 @@ def test_git_gets_no_credentials_and_no_other_repository(
 
 @pytest.mark.usefixtures("git")
 @pytest.mark.parametrize("inside", [True, False])
-def test_ignoring_writes_one_line(git: FakeGit, top: Path, inside: bool) -> None:  # noqa: FBT001
+def test_ignoring_writes_two_lines(git: FakeGit, top: Path, inside: bool) -> None:  # noqa: FBT001
     if inside:
         git.init(top)
     assert worktree.ignore(top / ".env") is True
-    assert (top / ".gitignore").read_bytes() == b"/.env\n"
+    assert (top / ".gitignore").read_bytes() == b"/.env\n/.env.safetwilio-*\n"
     assert worktree.ignore(top / ".env") is False
-    assert (top / ".gitignore").read_bytes() == b"/.env\n"
+    assert (top / ".gitignore").read_bytes() == b"/.env\n/.env.safetwilio-*\n"
 
 
 @pytest.mark.parametrize(
     ("before", "added"),
     [
-        (b"*.pyc\n", b"/.env\n"),
-        (b"*.pyc", b"\n/.env\n"),
-        (b"*.pyc\r\n\xff\r\n", b"/.env\n"),
-        (b"", b"/.env\n"),
-        (b"/.env\n!/.env\n", b"/.env\n"),
-        (b"!/.env\n/.env\n", b""),
-        (b"a\n/.env", b""),
+        (b"*.pyc\n", b"/.env\n/.env.safetwilio-*\n"),
+        (b"*.pyc", b"\n/.env\n/.env.safetwilio-*\n"),
+        (b"*.pyc\r\n\xff\r\n", b"/.env\n/.env.safetwilio-*\n"),
+        (b"", b"/.env\n/.env.safetwilio-*\n"),
+        (b"/.env\n!/.env\n", b"/.env\n/.env.safetwilio-*\n"),
+        (b"!/.env\n/.env\n", b"/.env.safetwilio-*\n"),
+        (b"a\n/.env", b"\n/.env.safetwilio-*\n"),
+        (b"/.env.safetwilio-*\n/.env\n", b""),
     ],
 )
 def test_what_the_list_says_already_stays(top: Path, before: bytes, added: bytes) -> None:
@@ -139,7 +140,7 @@ def test_what_the_list_says_already_stays(top: Path, before: bytes, added: bytes
 )  # fmt: skip
 def test_a_name_is_meant_literally(top: Path, name: str, line: bytes) -> None:
     worktree.ignore(top / name)
-    assert (top / ".gitignore").read_bytes() == line + b"\n"
+    assert (top / ".gitignore").read_bytes() == line + b"\n" + line + b".safetwilio-*\n"
 
 
 def test_the_file_that_a_link_names_is_ignored_where_it_is(top: Path) -> None:
@@ -147,7 +148,7 @@ def test_the_file_that_a_link_names_is_ignored_where_it_is(top: Path) -> None:
     (top / ".env").symlink_to("conf/real.env")
     worktree.ignore(top / ".env")
     assert sorted(path.name for path in top.iterdir()) == [".env", "conf"]
-    assert (top / "conf" / ".gitignore").read_bytes() == b"/real.env\n"
+    assert (top / "conf" / ".gitignore").read_bytes() == b"/real.env\n/real.env.safetwilio-*\n"
 
 
 def test_a_list_that_cannot_be_written_raises(top: Path) -> None:

@@ -14,6 +14,7 @@ from safetwilio.problems import Problem
 _Check = tuple[str, Callable[[str], bool], str, str]
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019"  # straight, back and curly
 _CIPHERTEXT = "encrypted:"
+_USUAL_LENGTH = 32  # facts: twilio.md, section 8
 _CONSOLE = "https://console.twilio.com (Account > API keys & tokens)"
 _NO_SECRET: tuple[_Check, ...] = (
     (
@@ -104,6 +105,21 @@ def check_secret(value: str, place: str) -> Problem | None:
         _wrapped(value, place)
         or _unusable("API key secret", value, place)
         or _first(value, place, *_NO_SECRET)
+        or _odd_length(value, place)
+    )
+
+
+def _odd_length(value: str, place: str) -> Problem | None:
+    """Return a warning: Twilio publishes no length, but every secret that was seen has this one."""
+    if len(value) == _USUAL_LENGTH:
+        return None
+    return Problem(
+        code="ST225",
+        summary="The API key secret is not as long as Twilio's usually are.",
+        found_in=(f"{place} ({describe(value)})",),
+        fix=f"They have {_USUAL_LENGTH} characters. If Twilio refuses the key, copy the secret "
+        "again, whole; it cannot be read back from Twilio: safetwilio init",
+        severity="warning",
     )
 
 

@@ -21,7 +21,7 @@ from safetwilio.credentials import ApiKey, KeyType, mask, refuse_pickle
 from safetwilio.errors import ConfigurationError, UsageError, configuration_error
 from safetwilio.problems import Problem, faults, for_account
 from safetwilio.resolution import Resolved, resolve
-from safetwilio.shapes import is_key_secret
+from safetwilio.shapes import is_auth_token, is_key_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -293,7 +293,7 @@ class TwilioSettings(BaseSettings):
 
 def require_account_name(name: str) -> str:
     """Return *name* in lower case, or raise :class:`UsageError` (ST906) if it cannot be one."""
-    if not _ACCOUNT_NAME.fullmatch(name) or name.lower() == "default":
+    if not _ACCOUNT_NAME.fullmatch(name) or name.lower() == "default" or is_auth_token(name):
         raise UsageError(
             "An account name is a letter followed by up to 39 letters, digits or underscores, "
             'such as get_client("marketing"); it becomes a part of TWILIO_MARKETING_API_KEY. '

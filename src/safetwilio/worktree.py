@@ -28,6 +28,8 @@ _LARGEST_LIST = 256 * 1024
 _CAREFULLY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _MEANT_FOR_A_SHELL = frozenset("$`\"';&|<>{}")
+# What a killed process may leave is called so: the name of the file, this, and anything.
+UNFINISHED = ".safetwilio-"
 _NOT_LITERAL = re.compile(rb"[\\*?\[]| $")
 
 
@@ -47,25 +49,33 @@ def is_tracked(path: Path) -> bool | None:
 def ignore(path: Path) -> bool:
     """Add *path* to the ``.gitignore`` beside it unless it is ignored; return whether it was added.
 
+    So is what a process that was killed while it wrote *path* may leave beside it: the same secret.
     Outside a git work tree the line is written too: the first ``git init`` comes later. Of a
     symbolic link the file it names is meant. Raises ``OSError`` if the list cannot be written, is
     no regular file of at most 256 KiB, or if the name holds what a shell would act on.
     """
     target = _real(path)
-    if _git(target, "check-ignore", "-q"):
+    unfinished = target.with_name(f"{target.name}{UNFINISHED}x")
+    if _git(target, "check-ignore", "-q") and _git(unfinished, "check-ignore", "-q"):
         return False
     listing = target.parent / ".gitignore"
     line = b"/" + _NOT_LITERAL.sub(rb"\\\g<0>", os.fsencode(target.name))
     text = _content(listing)
     lines = text.splitlines()
-    if line in lines and not any(later.startswith(b"!") for later in lines[lines.index(line) :]):
+    missing = [
+        each
+        for each in (line, line + os.fsencode(UNFINISHED) + b"*")
+        if each not in lines or any(n.startswith(b"!") for n in lines[lines.index(each) :])
+    ]
+    if not missing:
         return False
     if not target.name.isprintable() or not _MEANT_FOR_A_SHELL.isdisjoint(target.name):
         raise OSError(errno.EINVAL, "the name of the file holds characters that are not written")
     with os.fdopen(_open_or_make(listing), "ab") as stream:
         if os.fstat(stream.fileno()).st_nlink > 1:  # the other one may be anywhere
             raise OSError(errno.EMLINK, "the file has another name, too")
-        stream.write(b"\n" * (text != b"" and not text.endswith(b"\n")) + line + b"\n")
+        first = b"\n" * (text != b"" and not text.endswith(b"\n"))
+        stream.write(first + b"".join(each + b"\n" for each in missing))
     return True
 
 

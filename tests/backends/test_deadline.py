@@ -149,3 +149,20 @@ def test_a_thread_left_behind_names_no_secret() -> None:
     assert "safetwilio-backend" in names
     assert leaks(" ".join(names), [secret]) == []
     released.set()
+
+
+def test_what_is_no_exception_is_told_by_its_class_alone(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """As a panic in a library of Rust: the thread would print what it says."""
+    secret = key_secret()
+
+    class Panic(BaseException):
+        pass
+
+    def panic() -> None:
+        raise Panic(secret)
+
+    _, error = run(Deadline(5), panic)
+    assert type(error).__name__ == "Panic"
+    assert leaks(repr(error) + "".join(capfd.readouterr()), [secret]) == []

@@ -12,7 +12,7 @@ from safetwilio.backends.dotenv import DotenvBackend
 from safetwilio.backends.interface import Absent, Found, Record
 from safetwilio.backends.locate import parse
 from safetwilio.errors import BackendError
-from support import Key, auth_token, leaks, new_key, write
+from support import Key, auth_token, key_secret, leaks, new_key, write
 
 
 def load(location: object = "", account: str | None = None) -> Found | Absent:
@@ -281,3 +281,20 @@ def test_filled_in_as_python_dotenv_does(text: str, monkeypatch: pytest.MonkeyPa
     assert isinstance(answer, Found)
 
     assert answer.record.fields["secret"].reveal() == dotenv_values(".env")["TWILIO_API_SECRET"]
+
+
+def test_a_name_with_two_values_is_refused(tmp_path: Path, key: Key) -> None:
+    """The last one would win, and the good one be lost without a word."""
+    other = key_secret()
+    text = f"{key.dotenv()}TWILIO_API_SECRET={other}\n"
+    answer = DotenvBackend(parse(f"dotenv:{write(tmp_path / '.env', text)}", place="x")[0]).load(
+        None
+    )
+    assert isinstance(answer, Found)
+    (problem,) = answer.record.problems
+    assert problem.code == "ST211"
+    assert [place.rpartition(", line ")[2] for place in problem.found_in] == [
+        "3, TWILIO_API_SECRET",
+        "4, TWILIO_API_SECRET",
+    ]
+    assert leaks(repr(problem), [key.secret, other]) == []

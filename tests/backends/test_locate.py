@@ -19,8 +19,8 @@ from safetwilio.backends.locate import (
     references,
     require_options,
 )
-from safetwilio.errors import BackendError
-from support import assert_silent, codes, key_secret, leaks, refused
+from safetwilio.errors import BackendError, ConfigurationError
+from support import assert_silent, auth_token, codes, key_secret, leaks, refused
 
 
 def one(text: str) -> Reference:
@@ -208,3 +208,22 @@ def test_local_backends_take_no_options(text: str, said: str) -> None:
 
     assert codes(error) == ["ST302"]
     assert said in error.problems[0].fix
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{token}", "{token}:x", "env:{token}", "dotenv:{secret}", "files:{token}", "vault://{token}",
+     "vault://secret/{token}/x", "aws-sm://{secret}", "gcp-sm://{secret}/{token}",
+     "doppler://dp.st.prd.{secret}", "doppler://{secret}/{token}", "dotenv-vault:{secret}",
+     "vault://hvs.{secret}@secret/x", "keyring://{secret}"],
+)  # fmt: skip
+def test_a_secret_in_the_place_of_a_name_is_shown_nowhere(text: str) -> None:
+    secret, token = key_secret(), auth_token()
+    shown = []
+    try:
+        reference = one(text.format(secret=secret, token=token))
+        shown += [str(reference), repr(reference), reference.shown_path]
+        shown.append(repr(open_backend(reference).load(None)))
+    except ConfigurationError as error:
+        shown.append(str(error))
+    assert leaks(" ".join(shown), [secret, token]) == []

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+IGNORED = "/.env\n/.env.safetwilio-*\n"
 CREATE = "POST */Keys.json"
 SID_PROMPT = "Account SID: "
 TOKEN_PROMPT = "Auth Token (not shown, not stored): "
@@ -31,7 +32,7 @@ def test_asked_at_a_terminal_it_makes_a_key_and_shows_no_secret(newcomer: Newcom
     newcomer.require_no_secret(terminal.shown)
     assert "kind standard" in terminal.shown
     assert "kept in  .env, which .gitignore now lists" in terminal.shown
-    assert (newcomer.directory / ".gitignore").read_text() == "/.env\n"
+    assert (newcomer.directory / ".gitignore").read_text() == IGNORED
 
 
 def test_a_token_from_stdin_leaves_nothing_but_the_key(newcomer: Newcomer, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from safetwilio.testing.exchange import EmulatedRequest
 
 # The requests of an init in their order; whether a key exists, and whether the .env holds it.
+IGNORED = "/.env\n/.env.safetwilio-*\n"
 STEPS = {
     "list the keys": ("GET", "/Keys.json", False, False),
     "make the key": ("POST", "/Keys.json", True, False),
@@ -70,7 +71,7 @@ def test_killed_at_any_request_the_file_is_whole_and_the_next_run_works(
         assert (newcomer.dotenv.read_bytes() if newcomer.dotenv.exists() else None) == before
     newcomer.require_private(tmp_path)
     # what may be committed by mistake is ignored before it holds a secret
-    assert not made or (newcomer.directory / ".gitignore").read_text() == "/.env\n"
+    assert not made or (newcomer.directory / ".gitignore").read_text() == IGNORED
 
     again = newcomer.init("--service", "app", "--replace")
     assert again.returncode == 0, again.stderr
@@ -139,11 +140,11 @@ def test_a_file_that_git_ignores_already_stays_out_of_the_list(
 ) -> None:
     git = FakeGit(tmp_path / "bin")
     git.init(newcomer.directory)
-    (newcomer.directory / ".gitignore").write_text("*.pyc\n/.env\n")
+    (newcomer.directory / ".gitignore").write_text("*.pyc\n/.env\n/.env.safetwilio-*\n")
     done = newcomer.init(PATH=git.path)
     assert done.returncode == 0
     assert "which .gitignore now lists" not in done.stderr
-    assert (newcomer.directory / ".gitignore").read_text() == "*.pyc\n/.env\n"
+    assert (newcomer.directory / ".gitignore").read_text() == "*.pyc\n/.env\n/.env.safetwilio-*\n"
 
 
 def test_a_closed_stdin_is_nobody_to_ask(newcomer: Newcomer) -> None:

@@ -77,7 +77,7 @@ class AwsBackend:
         self._arn = _ARN.fullmatch(self._name)
         self._require_readable()
         # what stands before an @ is never shown, though in a name it is no password
-        self._shown = str(reference).partition("//")[2] if "@" in self._name else self._name
+        self._shown = reference.shown_path
         self._endpoint = reference.options.get("endpoint")
         if self._endpoint is not None and not is_safe(self._endpoint):
             raise Failures(reference, SERVICE).plain_http(where="its option endpoint")

@@ -123,6 +123,9 @@ def _once(deadline: Deadline, call: Callable[[], Answer]) -> Outcome[Answer]:
                 done.append(Outcome(call(), None))
         except Exception as error:  # noqa: BLE001 - handed over
             done.append(Outcome(None, error))
+        except BaseException as error:  # noqa: BLE001 - or the thread would print what it says
+            name = type(error).__name__
+            done.append(Outcome(None, type(name, (RuntimeError,), {})()))
 
     # A daemon: a call that never returns must not keep the process from ending.
     thread = threading.Thread(target=work, name="safetwilio-backend", daemon=True)

@@ -139,7 +139,7 @@ class DopplerBackend:
         if "?" in endpoint or "#" in endpoint:
             raise unreadable(reference, "Its option endpoint is an address without ? and #.")
         self._address = endpoint.rstrip("/") + _SECRETS
-        self._shown = reference.path or "the config of the service token"
+        self._shown = reference.shown_path or "the config of the service token"
 
     @silent
     def load(self, account: str | None) -> Found | Absent:

@@ -17,7 +17,14 @@ from dotenv.parser import parse_stream
 from dotenv.variables import Variable, parse_variables
 
 from safetwilio.backends.disk import is_foreign_link, locked, read_text, write_private
-from safetwilio.backends.documents import Document, is_secret, spellings, variable, variables
+from safetwilio.backends.documents import (
+    Document,
+    contradiction,
+    is_secret,
+    spellings,
+    variable,
+    variables,
+)
 from safetwilio.backends.failures import silent
 from safetwilio.backends.interface import Absent, Found, seal
 from safetwilio.backends.locate import require_options
@@ -59,7 +66,8 @@ class DotenvBackend:
         """
         answer = read_text(self._path, str(self._path))
         if answer is None:
-            return Absent((Attempt("dotenv", str(self._path), f"no such file{_in(self._path)}"),))
+            shown = self._reference.shown_path or DEFAULT_PATH
+            return Absent((Attempt("dotenv", shown, f"no such file{_in(self._path)}"),))
         text, warnings = answer
         bindings = list(parse_stream(StringIO(text)))
         document = Document(
@@ -67,11 +75,22 @@ class DotenvBackend:
             self._texts(bindings, account),
             place=str(self._path),
             version=_version(text),
-            problems=(*warnings, *self._switches(bindings)),
+            problems=(*warnings, *self._switches(bindings), *self._twice(bindings, account)),
         )
         found = document.answer(account)
         broken = [_first_line(binding) for binding in bindings if binding.error]
         return _with_syntax_errors(found, str(self._path), broken) if broken else found
+
+    def _twice(self, bindings: Sequence[Binding], account: str | None) -> Iterator[Problem]:
+        """Yield a fault for each name of ours with two values: nobody can tell which is meant."""
+        for name in sorted(variables(account)):
+            filled = [b for b in bindings if b.key == name and b.value]
+            if len({binding.value for binding in filled}) > 1:
+                first, last = (
+                    seal("", f"{self._path}, line {_first_line(b)}, {name}", secret=False)
+                    for b in (filled[0], filled[-1])
+                )
+                yield contradiction(name, first, last)
 
     def _texts(self, bindings: Sequence[Binding], account: str | None) -> dict[str, Value]:
         wanted = variables(account)

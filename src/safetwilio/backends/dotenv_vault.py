@@ -123,7 +123,15 @@ class DotenvVaultBackend:
         """
         answer = read_text(self._path, str(self._path))  # its mode is no matter: it is encrypted
         if answer is None:
-            return Absent((Attempt("dotenv-vault", str(self._path), "no such file"),))
+            return Absent(
+                (
+                    Attempt(
+                        "dotenv-vault",
+                        self._reference.shown_path or str(self._path),
+                        "no such file",
+                    ),
+                )
+            )
         opened = self._opened(answer[0])
         failures = self._failures(opened.key)
         text = self._text(opened, failures)

@@ -45,7 +45,7 @@ class FilesBackend:
     def load(self, account: str | None) -> Found | Absent:
         """Return the record in the directory, read from one version of it."""
         if not is_directory(self._directory, f"the directory {self._directory}"):
-            return Absent((Attempt("files", self._reference.location, "no such directory"),))
+            return Absent((Attempt("files", self._reference.shown_path, "no such directory"),))
         directory, version = self._one_version()
         document = self._read(directory, version, account)
         for _ in range(_TRIES):  # each answer is of one version, but the old may be removed

@@ -35,10 +35,17 @@ _SHIPPED = {
 }
 _DEFAULT = "env,dotenv:.env"
 _DEFAULT_IN_PRODUCTION = "env"
-_SCHEME = re.compile(r"[a-z][a-z0-9-]*")
+_SCHEME = re.compile(r"[a-z][a-z0-9-]{0,23}")  # a token that stands there is no scheme
 _OPTION = re.compile(r"[a-z][a-z_-]{0,15}")
 # Up to the last @ of a //host/path form, so that a password with a reserved character stays hidden.
 _USERINFO = re.compile(r"^(?:(//)[^\n]*|[^/]*)@")
+
+
+# A token or secret pasted in the place of a name: as Twilio, Vault and Doppler form them.
+_SECRET_LIKE = re.compile(
+    r"(?<![A-Za-z0-9])(?:[A-Za-z0-9]{32}|(?:hvs|hvb|hvr|s|b)\.[\w-]{20,}|dp\.\w+\.[\w.-]{20,})"
+    r"(?![A-Za-z0-9])"
+)
 
 
 class Reference(NamedTuple):
@@ -61,6 +68,11 @@ class Reference(NamedTuple):
     def __repr__(self) -> str:
         """Return the reference as people may see it: the location may hold userinfo."""
         return self.shown
+
+    @property
+    def shown_path(self) -> str:
+        """The path as people may see it: what looks like a secret in it is not shown."""
+        return _SECRET_LIKE.sub(_hidden, _USERINFO.sub(r"\1", self.location)).removeprefix("//")
 
     @property
     def path(self) -> str:
@@ -121,6 +133,8 @@ def require_options(reference: Reference, *known: str, field: bool = False) -> N
         raise unreadable(
             reference, f"It has an option that nothing reads: {_plain(unknown[0])}. Known: {names}."
         )
+    if reference.location.startswith("//") and "@" in reference.location:
+        raise unreadable(reference, "Remove what stands before the @: no login is read from there.")
     if reference.field is not None and not field:
         raise unreadable(reference, "Remove the part after #: a record is read from it whole.")
 
@@ -180,6 +194,7 @@ def _parse_one(text: str, place: str) -> Reference:
             ]
         )
     bare = _USERINFO.sub(r"\1", text.partition(":")[2]).partition("#")[0].partition("?")[0]
+    bare = _SECRET_LIKE.sub(_hidden, bare)
     options = parse_qsl(query, keep_blank_values=True)
     reference = Reference(
         scheme=scheme,
@@ -194,6 +209,10 @@ def _parse_one(text: str, place: str) -> Reference:
     if twice is not None:  # two values, and nobody can tell which one is meant
         raise unreadable(reference, f"It has the option {_plain(twice)} twice: remove one.")
     return reference
+
+
+def _hidden(found: re.Match[str]) -> str:
+    return f"({len(found[0])} characters)"
 
 
 def is_scheme(text: str) -> bool:

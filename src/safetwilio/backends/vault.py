@@ -129,7 +129,11 @@ class VaultBackend:
                 kind = f"KV {current.engine.version} mounted at {current.engine.mount}/"
                 hint = "; its path has no data/ here" if _looks_like_the_api(current.engine) else ""
                 return Absent(
-                    (Attempt("vault", self._reference.path, f"no such secret ({kind}{hint})"),),
+                    (
+                        Attempt(
+                            "vault", self._reference.shown_path, f"no such secret ({kind}{hint})"
+                        ),
+                    ),
                     problems=tuple(connection.problems),
                 )
             document = read(
@@ -251,6 +255,10 @@ class VaultBackend:
                 what=f"version {self._pinned} of {self._reference.path}",
                 fix="Correct version= in the reference, or leave it out for the latest one: "
                 f"vault kv metadata get -mount={engine.mount} {engine.path}",
+            )
+        if answer.says("no handler for route"):
+            raise unreadable(
+                self._reference, "Nothing is mounted there. Correct the first part of its path."
             )
         return _Current(engine, None, 0, None)
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from safetwilio.redaction import Kind
 
 _NOT_KNOWN = 3
+_LONGEST = 512  # characters of one secret
+_ONE_VALUE = re.compile(r"[^\s=\x00-\x1f\x7f]+")
 _MASK = re.compile(r"\[?(?:TWILIO:)?(?:([a-z]+):)?([A-Z2-7]{8})\]?")
 
 _IN_WORDS = {
@@ -78,9 +80,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show_mask_of_value(arguments: argparse.Namespace) -> int:
     from safetwilio.cli.prompts import ask_for_secret
+    from safetwilio.errors import UsageError
     from safetwilio.redaction import fingerprint
 
     secret = ask_for_secret(from_stdin=arguments.stdin).get_secret_value()
+    if len(secret) > _LONGEST or not _ONE_VALUE.fullmatch(secret):
+        raise UsageError(
+            "That is not one secret: it has a space, a line break, an equals sign or something "
+            f"invisible in it, or more than {_LONGEST} characters. Give the value alone, without "
+            "its name; a wrong answer would be worse than none.",
+            code="ST909",
+        )
     label = fingerprint(secret)
     kind = _kind(secret)
     mask = f"[TWILIO:{kind}:{label}]"
