@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from safetwilio import redaction
-from safetwilio.redaction import registry as registry_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +19,6 @@ def _clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv("SAFETWILIO_FINGERPRINT_KEY", raising=False)
     yield
     redaction.uninstall()
-    for value in tuple(registry_module.registry._known):
-        redaction.retire(value)
 
 
 @pytest.fixture

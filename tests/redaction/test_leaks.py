@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from leaks import ORDERS, count, run_apart
+from leak_matrix import ORDERS, count, run_apart
 
 pytest.importorskip("sentry_sdk")
 

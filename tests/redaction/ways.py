@@ -1,4 +1,4 @@
-"""The ways out of a process, each through its real library; run by ``leaks.py``.
+"""The ways out of a process, each through its real library; run by ``leak_matrix.py``.
 
 A way is a generator: what it does first is set up, then it takes one text after the other and
 yields all that has left the process since.
