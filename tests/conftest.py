@@ -75,4 +75,4 @@ def _reset() -> None:
         sys.modules["safetwilio._boot"].reset()
     if "safetwilio.redaction.registry" in sys.modules:
         # Each secret makes the next one dearer to register, and thousands of tests make thousands.
-        sys.modules["safetwilio.redaction.registry"].registry._change(lambda _: {})  # noqa: SLF001
+        sys.modules["safetwilio.redaction.registry"].registry._change(lambda _: {})

@@ -1,8 +1,8 @@
 """Every way out of a process, times every spelling of a secret: `nox -s leaks` prints the table.
 
 `leak_matrix.py ORDER` is one run, as JSON: redaction is installed ``before`` the libraries are
-imported, ``after`` they are set up, or ``never``, which shows that the ways are open. ``usual`` is what one
-does without it: a filter with a regular expression, and Sentry's own scrubber.
+imported, ``after`` they are set up, or ``never``, which shows that the ways are open. ``usual`` is
+what one does without it: a filter with a regular expression, and Sentry's own scrubber.
 """
 
 from __future__ import annotations

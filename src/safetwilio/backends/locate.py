@@ -133,8 +133,6 @@ def require_options(reference: Reference, *known: str, field: bool = False) -> N
         raise unreadable(
             reference, f"It has an option that nothing reads: {_plain(unknown[0])}. Known: {names}."
         )
-    if reference.location.startswith("//") and "@" in reference.location:
-        raise unreadable(reference, "Remove what stands before the @: no login is read from there.")
     if reference.field is not None and not field:
         raise unreadable(reference, "Remove the part after #: a record is read from it whole.")
 

@@ -326,6 +326,8 @@ class VaultBackend:
 
 
 def _segments(reference: Reference) -> tuple[str, ...]:
+    if "@" in reference.path:
+        raise unreadable(reference, "Remove what stands before the @: no login is read from there.")
     segments = tuple(reference.path.split("/"))
     if len(segments) < 2 or not all(map(_is_segment, segments)):  # noqa: PLR2004 - mount and path
         raise unreadable(
