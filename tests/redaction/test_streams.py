@@ -121,11 +121,12 @@ def test_prompts_and_lines_appear_at_once_and_beginnings_of_secrets_do_not(token
         stream.flush()
         assert out.getvalue().endswith(clear)
     so_far = out.getvalue()
-    for character in token:
+    for character in token[:-1]:
         stream.write(character)
         stream.flush()
         assert out.getvalue() == so_far
-    stream.write("\n")
+    # The last one alone may settle it: 2 of 16 cannot go on as the token's Base64.
+    stream.write(token[-1] + "\n")
     assert out.getvalue() == f"{so_far}[TWILIO:token:{redaction.fingerprint(token)}]\n"
 
 

@@ -74,9 +74,16 @@ def test_a_rule_that_takes_it_back_is_overruled(top: Path) -> None:
 
 def test_a_rule_of_a_directory_above_is_enough(top: Path) -> None:
     (top / "sub").mkdir()
-    (top / ".gitignore").write_text(".env\r\n")
+    (top / ".gitignore").write_text(".env\r\n.env.*\r\n")
     assert worktree.ignore(top / "sub" / ".env") is False
     assert not (top / "sub" / ".gitignore").exists()
+
+
+def test_a_rule_above_that_leaves_unfinished_files_out_is_not_enough(top: Path) -> None:
+    (top / "sub").mkdir()
+    (top / ".gitignore").write_text(".env\n")
+    assert worktree.ignore(top / "sub" / ".env") is True
+    assert git(top, "check-ignore", f"sub/.env{worktree.UNFINISHED}x")
 
 
 def test_a_nested_repository_decides_for_itself(top: Path) -> None:

@@ -127,6 +127,13 @@ PREFIXES = {
 # without these a call is refused
 OFTEN = {"limit", "from_", "body", "url", "phone_number", "friendly_name", "account_sid"}
 _OF_ITEM = {"GET": "fetch", "POST": "update", "DELETE": "delete"}
+# what a route needs besides what makes or lists the things above its own on its path
+NEEDED = {
+    **dict.fromkeys(
+        ("/v1/AuthTokens/Promote", "/v1/AuthTokens/Secondary"), "/v1/AuthTokens/Secondary"
+    ),
+    f"{_SERVICE_NUMBERS}/{{Sid}}": "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json",
+}
 _ACCOUNT = "/2010-04-01/Accounts/{AccountSid}"
 
 
@@ -203,12 +210,12 @@ class Walk:
         self.emulator: Any = server.emulator
         self.http = ToEmulator(server.url)
         self.outcomes: Counter[str] = Counter()
+        self.in_earnest = False
         self._furnish()
 
     def step(self) -> None:
         """Call one operation of the library, and look at what it gives."""
-        yet = self.yet()
-        route = self.random.choice(yet if yet and self.random.random() < 0.3 else ROUTES)
+        route = self._next()
         call = f"{route.method} {route.path}"
         try:
             method, arguments = self._choose(route)
@@ -228,9 +235,25 @@ class Walk:
         """Return the routes that have not succeeded yet."""
         return [each for each in ROUTES if each not in self.emulator.succeeded]
 
+    def _next(self) -> Route:
+        """Return the route of the next step: in earnest one that is missing, or its makers."""
+        yet = self.yet()
+        if not self.in_earnest:
+            return self.random.choice(yet if yet and self.random.random() < 0.3 else ROUTES)
+        missing = self.random.choice(yet)
+        makers = [
+            each
+            for each in ROUTES
+            if each.path == NEEDED.get(missing.path)
+            or missing.path.startswith(each.path.removesuffix(".json") + "/{")
+        ]
+        return self.random.choice((missing, *makers))
+
     def sid(self, prefix: str) -> str:
         """Return a SID with *prefix*, mostly one that exists."""
         known = self.emulator.known[self.any.account_sid, prefix]
+        if known and self.in_earnest:  # the newest may still go on, older ones have ended
+            return str(self.random.choice((known[-1], *known)))
         if known and self.random.random() < 0.93:
             return str(self.random.choice(known))
         return self.random.choice(values.WRONG_SIDS).replace("?", prefix[:2], 1)
@@ -249,7 +272,8 @@ class Walk:
     def _choose(self, route: Route) -> tuple[Callable[..., Any], dict[str, Any]]:
         client = self._client()
         self.any.account_sid = client.account_sid
-        sid = client.account_sid if self.random.random() < 0.9 else self.sid("AC")
+        own = self.in_earnest or self.random.random() < 0.9
+        sid = client.account_sid if own else self.sid("AC")
         account = client.api.v2010.accounts(sid)
         path = route.path.removeprefix(_ACCOUNT).removesuffix(".json")
         if (route.method, path) in OTHERS:
@@ -321,7 +345,7 @@ class Walk:
     def _client(self) -> Client:
         account, seeded = self.emulator.account, self.emulator.account
         username, password = token_of(account)
-        dice = self.random.random()
+        dice = 1.0 if self.in_earnest else self.random.random()
         if dice < 0.3:
             username, password = pair_of(self._key("main"))
         elif dice < 0.45:
@@ -384,14 +408,16 @@ class Walk:
 def walk(seed: int, calls: int, *, everywhere: bool = True) -> tuple[Watched, Counter[str]]:
     """Take *calls* steps from *seed* on; return the emulator and how the steps ended.
 
-    To come *everywhere*, up to 2,000 more are taken for the routes that only refused until then.
+    To come *everywhere*, up to 2,000 more are taken in earnest for the routes that only refused
+    until then: as the account's owner, and with what was made last.
     """
     emulator = Watched()
     with EmulatorServer(emulator) as server:
         walking = Walk(server, seed)
         try:
             for number in range(calls + (2_000 if everywhere else 0)):
-                if number >= calls and not walking.yet():
+                walking.in_earnest = number >= calls
+                if walking.in_earnest and not walking.yet():
                     break
                 walking.step()
         finally:
