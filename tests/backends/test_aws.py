@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -224,6 +225,27 @@ def test_an_arn_leads_to_the_secret(aws: AwsServer, key: Key) -> None:
     aws.put(camel(key))
     arn = aws.current()["ARN"]
     assert key_in(load(f"aws-sm://{arn}")) == key
+
+
+def test_a_slow_processor_is_not_a_slow_service(
+    aws: AwsServer, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quarter of a processor takes seconds to read botocore's files: the clock waits for it."""
+    from botocore import loaders
+
+    aws.put(camel(key))
+    ahead = [0.0]
+    now, read = time.monotonic, loaders.Loader.load_data
+
+    def slowly(self: Any, name: str) -> Any:
+        if threading.current_thread() is threading.main_thread():
+            ahead[0] += 10
+        return read(self, name)
+
+    monkeypatch.setattr(loaders.Loader, "load_data", slowly)
+    monkeypatch.setattr(time, "monotonic", lambda: now() + ahead[0])
+    assert load().version == aws.current()["VersionId"]
+    assert ahead[0] >= 30
 
 
 def test_a_role_is_taken_and_used(

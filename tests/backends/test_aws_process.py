@@ -67,8 +67,8 @@ def test_nothing_of_aws_is_imported_before_it_is_used(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_without_boto3_the_report_says_what_to_install(tmp_path: Path) -> None:
-    program = "import sys; sys.modules['boto3'] = None\nfrom safetwilio import client"
+def test_without_botocore_the_report_says_what_to_install(tmp_path: Path) -> None:
+    program = "import sys; sys.modules['botocore'] = None\nfrom safetwilio import client"
     done = run_python("-c", program, cwd=tmp_path, environment={"SAFETWILIO_BACKEND": REFERENCE})
     assert "[ST901]" in done.stderr
     assert 'pip install "safetwilio[aws]"' in done.stderr

@@ -133,6 +133,19 @@ def test_a_timeout_that_is_none_is_refused(text: str) -> None:
     assert [p.code for p in refused.value.problems] == ["ST302"]
 
 
+def test_the_clock_starts_with_the_first_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes before, a slow import above all, says nothing about who is asked."""
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    alone = Deadline(5)
+    with boot_budget(15):
+        booting = deadline_of(one("vault://kv/x"))
+    clock[0] += 12
+    assert (alone.remaining(), booting.remaining()) == (5, 3)
+    clock[0] += 4
+    assert (alone.remaining(), booting.remaining()) == (1, 0)
+
+
 def test_backends_share_the_time_of_the_boot() -> None:
     with boot_budget(1):
         assert deadline_of(one("vault://kv/x")).seconds <= 1

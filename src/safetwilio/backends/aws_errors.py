@@ -84,7 +84,7 @@ _WHY = {
 _SAID = {
     "NoRegion": "No AWS region is known: add region=, or set AWS_REGION.",
     "InvalidRegionError": "The region is none: write it as in region=eu-west-1.",
-    "ValueError": "boto3 does not take the endpoint: correct endpoint=, or AWS_ENDPOINT_URL.",
+    "ValueError": "botocore does not take the endpoint: correct endpoint=, or AWS_ENDPOINT_URL.",
 }
 _VERSION = re.compile(r"staging label|version\s?id", re.IGNORECASE)
 _ARN = re.compile(r"arn:aws[a-z-]*:(?:sts|iam)::\d{12}:[\w+=,.@/-]+")
@@ -103,7 +103,7 @@ class Who:
 
 
 class NoLogin(Exception):
-    """boto3 found no credentials."""
+    """botocore found no credentials."""
 
 
 class NoRegion(Exception):
@@ -111,7 +111,7 @@ class NoRegion(Exception):
 
 
 class UnsafeEndpoint(Exception):
-    """boto3 would go to an address that is plain HTTP to another machine."""
+    """botocore would go to an address that is plain HTTP to another machine."""
 
 
 def may_pass(error: Exception) -> bool:

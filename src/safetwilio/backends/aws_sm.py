@@ -1,8 +1,8 @@
 """``aws-sm://name-or-arn?region=&stage=&version=&role=&endpoint=#field``: AWS Secrets Manager.
 
-Login is boto3's own (environment, profile, SSO, container, instance), with ``role=`` a role taken
-on top of it. A stage is always named, AWSCURRENT unless the reference says otherwise. Every load
-has a session and a client of its own, so nothing is carried over a fork.
+Login is that of botocore, the core of boto3 (environment, profile, SSO, container, instance), with
+``role=`` a role taken on top of it. A stage is always named, AWSCURRENT unless the reference says
+otherwise. Every load has a session and a client of its own, so nothing is carried over a fork.
 """
 
 from __future__ import annotations
@@ -253,33 +253,50 @@ class AwsBackend:
         call: Callable[[Any], Any],
         again: Callable[[Exception], bool] = may_pass,
     ) -> tuple[Outcome[Any], Who]:
-        boto3 = need("boto3", extra="aws", purpose="aws-sm:")
         config = need("botocore.config", extra="aws", purpose="aws-sm:").Config(
             connect_timeout=deadline.seconds,
             read_timeout=deadline.seconds,
             retries={"total_max_attempts": 1, "mode": "standard"},
         )
         who = Who()
+        session = self._session()
 
         def ask() -> Any:
-            with closing(self._client(boto3, config, who)) as client:
+            with closing(self._client(session, config, who)) as client:
                 return call(client)
 
         return run(deadline, ask, again=again), who
 
-    def _client(self, boto3: Any, config: Any, who: Who) -> Any:
+    def _session(self) -> Any:
+        """Return a session of its own, with what botocore knows of the services read from disk.
+
+        That is most of a client's cost and takes no network, so it is done before the deadline.
+        """
+        loader = need("botocore.loaders", extra="aws", purpose="aws-sm:").create_loader(
+            os.environ.get("AWS_DATA_PATH")
+        )
+        loader.load_data("endpoints")
+        for service in ("secretsmanager", *(["sts"] if "role" in self._options else [])):
+            for kind in ("service-2", "endpoint-rule-set-1"):
+                loader.load_service_model(service, kind)
+        session = need("botocore.session", extra="aws", purpose="aws-sm:").Session()
+        session.register_component("data_loader", loader)
+        return session
+
+    def _client(self, session: Any, config: Any, who: Who) -> Any:
         """Return a client of this load alone; *who* is told whose login it has."""
         who.at = "looking for AWS credentials"
-        session = boto3.session.Session(region_name=self._region())
-        # every SDK but boto3 reads AWS_REGION, and some platforms set no other
-        region = session.region_name or os.environ.get("AWS_REGION")
-        if not region:  # an empty one, which boto3 would take
+        # every SDK but Python's reads AWS_REGION, and some platforms set no other
+        region = (
+            self._region() or session.get_config_variable("region") or os.environ.get("AWS_REGION")
+        )
+        if not region:  # an empty one, which botocore would take
             raise NoRegion
         config = config.merge(type(config)(region_name=region))
         credentials = session.get_credentials()
-        if credentials is None:  # said now: boto3 would look for some again
+        if credentials is None:  # said now: botocore would look for some again
             raise NoLogin
-        who.name = f"AWS credentials from {_origin(credentials.method, session.profile_name)}"
+        who.name = f"AWS credentials from {_origin(credentials.method, session.profile)}"
         login: dict[str, str] = {}
         role = self._options.get("role")
         if role:
@@ -302,21 +319,22 @@ class AwsBackend:
         return Failures(self._reference, SERVICE, identity or None)
 
 
-def _origin(method: str, profile: str) -> str:
-    """Return where boto3 found a login: its *method*, and the *profile* if one was chosen."""
-    return method if method == "env" or profile == "default" else f"{method}, profile {profile}"
+def _origin(method: str, profile: str | None) -> str:
+    """Return where botocore found a login: its *method*, and the *profile* if one was chosen."""
+    is_told = method != "env" and profile not in {None, "default"}
+    return f"{method}, profile {profile}" if is_told else method
 
 
 def _open(session: Any, service: str, config: Any, who: Who, **how: Any) -> Any:
     """Return a client for *service*; its address, from wherever it came, is looked at first."""
-    client = session.client(service, config=config, **how)
+    client = session.create_client(service, config=config, **how)
     address = client.meta.endpoint_url
     who.at = origin(address)
     if not is_safe(address):
         client.close()
         raise UnsafeEndpoint(who.at)
     if address.startswith("http:") and "http" in getproxies() and config.proxies is None:
-        # boto3 would send even this machine's own addresses to the proxy, in the clear
+        # botocore would send even this machine's own addresses to the proxy, in the clear
         client.close()
         return _open(session, service, config.merge(type(config)(proxies={})), who, **how)
     return client

@@ -35,18 +35,26 @@ _boot_end: ContextVar[float | None] = ContextVar("safetwilio_boot_end", default=
 
 
 class Deadline:
-    """The moment by which everything asked of one backend must be answered."""
+    """The moment by which everything asked of one backend must be answered.
 
-    __slots__ = ("_end", "seconds")
+    It is set by the first question: a machine with little CPU may take seconds to import a
+    vendor's library, and that is no sign that the vendor does not answer.
+    """
 
-    def __init__(self, seconds: float) -> None:
-        """End in *seconds* from now."""
+    __slots__ = ("_end", "_latest", "seconds")
+
+    def __init__(self, seconds: float, latest: float = math.inf) -> None:
+        """End *seconds* after the first question, at *latest* on the monotonic clock."""
         self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self._latest = latest
+        self._end: float | None = None
 
     def remaining(self) -> float:
-        """Return the seconds left, 0.0 when it has passed."""
-        return max(0.0, self._end - time.monotonic())
+        """Return the seconds left, 0.0 when it has passed; asking this first starts the clock."""
+        now = time.monotonic()
+        if self._end is None:
+            self._end = min(now + self.seconds, self._latest)
+        return max(0.0, self._end - now)
 
 
 class Outcome(NamedTuple, Generic[Answer]):
@@ -83,8 +91,10 @@ def deadline_of(reference: Reference) -> Deadline:
             f"Its option {OPTION} is a number of seconds from {_SHORTEST} to {BOOT_SECONDS:g}.",
         )
     end = _boot_end.get()
-    left = math.inf if end is None else max(0.0, end - time.monotonic())
-    return Deadline(min(seconds, left))
+    if end is None:
+        return Deadline(seconds)
+    left = round(max(0.0, end - time.monotonic()), 1)  # it is told
+    return Deadline(min(seconds, left), latest=end)
 
 
 def run(
