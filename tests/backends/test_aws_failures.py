@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_server import (
@@ -27,7 +27,7 @@ from aws_server import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from safetwilio.backends import aws_errors
+from safetwilio.backends import aws_errors, aws_sm
 from safetwilio.backends.interface import Absent
 from support import Key, assert_silent, codes, key_secret, leaks, refused
 
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SLACK = 5  # seconds: the machine is busy; botocore's own limits are a minute and more
+SLACK = 0.5  # seconds
+READING = 3  # seconds that a busy machine may take for botocore's files, which no deadline counts
 
 
 @pytest.fixture(scope="module")
@@ -168,31 +169,41 @@ def test_an_instance_without_a_role_does_not_hold_the_boot_up(
         began = time.monotonic()
         words = said(f"{REFERENCE}?timeout=5")
         assert "[ST331]" in words
-        assert time.monotonic() - began < 5 + SLACK
+        assert time.monotonic() - began < 5 + SLACK + READING
         words = said(f"{REFERENCE}?timeout=0.5")
         assert "looking for AWS credentials: no answer within 0.5 s" in words
 
 
 @pytest.mark.parametrize("where", ["refused", "black hole", "full backlog", "drip"])
-def test_unreachable_fails_within_the_deadline(where: str) -> None:
+def test_unreachable_fails_within_the_deadline(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+    ask = aws_sm.run
+
+    def ask_timed(*arguments: Any, **options: Any) -> Any:
+        began = time.monotonic()
+        outcome = ask(*arguments, **options)
+        asked.append(time.monotonic() - began)
+        return outcome
+
+    monkeypatch.setattr(aws_sm, "run", ask_timed)
     makers = {"black hole": black_hole, "full backlog": full_backlog, "drip": drip}
     if where == "refused":
-        words, took = timed(refused_port())
+        words = unreachable(refused_port())
         assert "nothing there accepts a connection" in words
     else:
         with makers[where]() as url:
-            words, took = timed(url)
+            words = unreachable(url)
         assert "within 1 s" in words
     assert "[ST332]" in words
-    assert took < 1 + SLACK
+    assert sum(asked) < 1 + SLACK
 
 
-def timed(url: str) -> tuple[str, float]:
-    began = time.monotonic()
+def unreachable(url: str) -> str:
     words = said(f"{REFERENCE}?endpoint={url}&timeout=1")
-    took = time.monotonic() - began
     assert f" {url}: " in words
-    return words, took
+    return words
 
 
 class drip:  # noqa: N801 - beside the functions of aws_server
@@ -233,7 +244,7 @@ def test_what_stays_broken_ends_with_the_deadline(aws: AwsServer) -> None:
     aws.say("InternalServiceError", status=500, times=99)
     began = time.monotonic()
     assert "answered with HTTP 500 (InternalServiceError)" in said(f"{REFERENCE}?timeout=4")
-    assert time.monotonic() - began < 4 + SLACK
+    assert time.monotonic() - began < 4 + SLACK + READING
     assert 2 <= len(aws.asked) < 9, "with pauses"
 
 
