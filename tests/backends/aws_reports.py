@@ -9,18 +9,12 @@ The reports go into docs/backends/aws.md, below the line that names this file.
 
 from __future__ import annotations
 
-import re
-import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import ClassVar
 
-HERE = Path(__file__).resolve().parent
-for _folder in (HERE, HERE.parent):
-    if str(_folder) not in sys.path:  # where the test runner has put them, but nobody else
-        sys.path.append(str(_folder))
-
-from aws_server import (  # noqa: E402
+import reports
+from aws_server import (
     NAME,
     READ,
     REFERENCE,
@@ -32,53 +26,32 @@ from aws_server import (  # noqa: E402
     some_login,
 )
 
-from support import auth_token, new_key, run_python  # noqa: E402
+from support import auth_token, new_key
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-PAGE = HERE.parents[1] / "docs" / "backends" / "aws.md"
-MARK = "<!-- Below: written by tests/backends/aws_reports.py -->\n"
-SHOWN_ADDRESS = "https://secretsmanager.eu-west-1.amazonaws.com"
-PROGRAM = "from safetwilio import client"
-_RAISED = "safetwilio.errors."
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 
 
-class Report(NamedTuple):
-    """What one kind of trouble is called, how it was set up, and what the program said."""
+class _Writer(reports.Writer):
+    shown: ClassVar = {
+        r"http://127\.0\.0\.1:\d+": "https://secretsmanager.eu-west-1.amazonaws.com",
+    }
 
-    name: str
-    words: str
-    backend: str
-    text: str
-    values: tuple[str, ...]
-
-
-class _Writer:
     def __init__(self, aws: AwsServer, folder: Path) -> None:
+        super().__init__(folder)
         self.aws = aws
-        self.folder = folder
-        self.reports: list[Report] = []
         self.key = new_key()
         self.token = auth_token()
+        self.secrets += [*self.key, self.token]
 
     def run(self, name: str, words: str, options: str = "", **environment: str) -> None:
-        backend = REFERENCE + options
         variables = {
+            **dict.fromkeys(_PROXIES, ""),
             **self.aws.environment,
             "HOME": str(self.folder),
-            "SAFETWILIO_BACKEND": backend,
             **environment,
         }
-        for each in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-            variables.setdefault(each, "")
-        done = run_python("-c", PROGRAM, cwd=self.folder, environment=variables)
-        lines = done.stderr.splitlines()
-        starts = [number for number, line in enumerate(lines) if line.startswith(_RAISED)]
-        text = "\n".join(line.rstrip() for line in lines[starts[-1] if starts else 0 :]).strip()
-        text = re.sub(r"http://127\.0\.0\.1:\d+", SHOWN_ADDRESS, text)
-        values = (*self.key, self.token, variables["AWS_SECRET_ACCESS_KEY"])
-        self.reports.append(Report(name, words, backend, text, values))
+        login = variables["AWS_SECRET_ACCESS_KEY"]
+        self.start(name, words, REFERENCE + options, variables, login)
 
     def put(self, contents: dict[str, object] | str) -> None:
         """Make the secret anew."""
@@ -86,7 +59,7 @@ class _Writer:
         self.aws.put(contents)
 
 
-def all_reports() -> tuple[Report, ...]:
+def all_reports() -> tuple[reports.Report, ...]:
     """Return every report, made with credentials of the moment."""
     with tempfile.TemporaryDirectory() as name, AwsServer() as aws:
         writer = _Writer(aws, Path(name))
@@ -168,24 +141,7 @@ def _of_the_way(writer: _Writer) -> None:
     writer.run("No region", "No place names one.", AWS_DEFAULT_REGION="")
 
 
-def section(reports: Iterable[Report]) -> str:
-    """Return the part of the page that shows *reports*."""
-    return "\n".join(
-        f"### {report.name}\n\n{report.words}\n\n```console\n"
-        f'$ SAFETWILIO_BACKEND="{report.backend}" python -c "{PROGRAM}"\n{report.text}\n```\n'
-        for report in reports
-    )
-
-
-def main() -> int:
-    """Write the reports into the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    prose, mark, _ = text.partition(MARK)
-    reports = all_reports()
-    PAGE.write_text(f"{prose}{mark or MARK}\n{section(reports)}", encoding="utf-8")
-    print(f"{len(reports)} reports in {PAGE}")  # noqa: T201 - a command says what it did
-    return 0
-
+PAGE = reports.Page("aws", all_reports, 'SAFETWILIO_BACKEND="{backend}" python -c "{program}"')
 
 if __name__ == "__main__":
-    sys.exit(main())
+    PAGE.write()

@@ -9,73 +9,39 @@ The reports go into docs/backends/doppler.md, below the line that names this fil
 
 from __future__ import annotations
 
-import re
-import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import ClassVar
 
-HERE = Path(__file__).resolve().parent
-for _folder in (HERE, HERE.parent):
-    if str(_folder) not in sys.path:  # where the test runner has put them, but nobody else
-        sys.path.append(str(_folder))
+import reports
+from aws_server import black_hole, refused_port
+from doppler_server import CONFIG, HTML, PROJECT, DopplerServer
 
-from aws_server import black_hole, refused_port  # noqa: E402
-from doppler_server import CONFIG, HTML, PROJECT, DopplerServer  # noqa: E402
-
-from support import new_key, run_python  # noqa: E402
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-PAGE = HERE.parents[1] / "docs" / "backends" / "doppler.md"
-MARK = "<!-- Below: written by tests/backends/doppler_reports.py -->\n"
-SHOWN_ADDRESS = "127.0.0.1:8080"
-PROGRAM = "from safetwilio import client"
-_RAISED = "safetwilio.errors."
+from support import new_key
 
 
-class Report(NamedTuple):
-    """What one kind of trouble is called, how it was set up, and what the program said."""
+class _Writer(reports.Writer):
+    shown: ClassVar = {r"127\.0\.0\.1:\d+": "127.0.0.1:8080"}
 
-    name: str
-    words: str
-    backend: str
-    text: str
-    values: tuple[str, ...]
-
-
-class _Writer:
     def __init__(self, doppler: DopplerServer, folder: Path) -> None:
+        super().__init__(folder)
         self.doppler = doppler
-        self.folder = folder
-        self.reports: list[Report] = []
-        self.secrets: list[str] = []
 
     def run(
         self, name: str, words: str, backend: str, *, token: str | None = None, url: str = ""
     ) -> None:
         token = self.doppler.token() if token is None else token
         joint = "&" if "?" in backend else "?"
-        done = run_python(
-            "-c",
-            PROGRAM,
-            cwd=self.folder,
-            environment={
-                "DOPPLER_TOKEN": token,
-                "DOPPLER_TOKEN_FILE": "",
-                "SAFETWILIO_BACKEND": f"{backend}{joint}endpoint={url or self.doppler.url}",
-            },
-        )
+        variables = {
+            "DOPPLER_TOKEN": token,
+            "DOPPLER_TOKEN_FILE": "",
+            "SAFETWILIO_BACKEND": f"{backend}{joint}endpoint={url or self.doppler.url}",
+        }
+        self.start(name, words, backend, variables, token)
         self.doppler.say_no_more()
-        lines = done.stderr.splitlines()
-        starts = [number for number, line in enumerate(lines) if line.startswith(_RAISED)]
-        text = "\n".join(line.rstrip() for line in lines[starts[-1] if starts else 0 :]).strip()
-        text = re.sub(r"127\.0\.0\.1:\d+", SHOWN_ADDRESS, text)
-        self.reports.append(Report(name, words, backend, text, (*self.secrets, token or "x" * 8)))
 
 
-def all_reports() -> tuple[Report, ...]:
+def all_reports() -> tuple[reports.Report, ...]:
     """Return every report, made with credentials of the moment."""
     with tempfile.TemporaryDirectory() as name, DopplerServer() as doppler:
         writer = _Writer(doppler, Path(name))
@@ -140,21 +106,7 @@ def _of_the_way(writer: _Writer, doppler: DopplerServer) -> None:
         )
 
 
-def section(reports: Iterable[Report]) -> str:
-    """Return the part of the page that shows *reports*."""
-    return "\n".join(
-        f"### {report.name}\n\n{report.words}\n\n```console\n"
-        f"$ SAFETWILIO_BACKEND='{report.backend}' python -c '{PROGRAM}'\n{report.text}\n```\n"
-        for report in reports
-    )
-
-
-def main() -> int:
-    """Write the reports into the page."""
-    head = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-    PAGE.write_text(f"{head}{MARK}\n{section(all_reports())}", encoding="utf-8")
-    return 0
-
+PAGE = reports.Page("doppler", all_reports)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    PAGE.write()

@@ -11,37 +11,13 @@ from __future__ import annotations
 
 import base64
 import secrets
-import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
-HERE = Path(__file__).resolve().parent
-for _folder in (HERE, HERE.parent):
-    if str(_folder) not in sys.path:  # where the test runner has put them, but nobody else
-        sys.path.append(str(_folder))
+import reports
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: E402
-
-from support import new_key, run_python  # noqa: E402
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-PAGE = HERE.parents[1] / "docs" / "backends" / "dotenv-vault.md"
-MARK = "<!-- Below: written by tests/backends/dotenv_vault_reports.py -->\n"
-BACKEND = "dotenv-vault:.env.vault"
-PROGRAM = "from safetwilio import client"
-_RAISED = "safetwilio.errors."
-
-
-class Report(NamedTuple):
-    """What one kind of trouble is called, how it was set up, and what the program said."""
-
-    name: str
-    words: str
-    text: str
-    values: tuple[str, ...]
+from support import new_key
 
 
 def encrypt(text: str | bytes, digits: str) -> str:
@@ -63,88 +39,67 @@ def uri(digits: str, environment: str = "production") -> str:
     return f"dotenv://:key_{digits}@dotenvx.com/vault/.env.vault?environment={environment}"
 
 
-def _run(name: str, words: str, file: str | None, dotenv_key: str, *values: str) -> Report:
-    with tempfile.TemporaryDirectory() as folder:
+class _Writer(reports.Writer):
+    def run(self, name: str, words: str, file: str | None, dotenv_key: str) -> None:
+        path = self.folder / ".env.vault"
+        path.unlink(missing_ok=True)
         if file is not None:
-            (Path(folder) / ".env.vault").write_text(file, encoding="utf-8")
-        done = run_python(
-            "-c",
-            PROGRAM,
-            cwd=Path(folder),
-            environment={"SAFETWILIO_BACKEND": BACKEND, "DOTENV_KEY": dotenv_key},
-        )
-    lines = done.stderr.splitlines()
-    starts = [number for number, line in enumerate(lines) if line.startswith(_RAISED)]
-    text = "\n".join(line.rstrip() for line in lines[starts[-1] if starts else 0 :]).strip()
-    return Report(name, words, text, values)
+            path.write_text(file, encoding="utf-8")
+        self.start(name, words, "dotenv-vault:.env.vault", {"DOTENV_KEY": dotenv_key})
 
 
-def all_reports() -> tuple[Report, ...]:
+def all_reports() -> tuple[reports.Report, ...]:
     """Return every report, made with credentials of the moment."""
+    with tempfile.TemporaryDirectory() as name:
+        writer = _Writer(Path(name))
+        _of_keys(writer)
+        _of_contents(writer)
+        return tuple(writer.reports)
+
+
+def _of_keys(writer: _Writer) -> None:
     key, made, other = new_key(), secrets.token_hex(32), secrets.token_hex(32)
-    values = (key.sid, key.secret, made, other)
+    writer.secrets += [key.sid, key.secret, made, other]
+    good = vault(production=encrypt(key.dotenv(), made))
+    writer.run("No key", "`DOTENV_KEY` is not set.", good, "")
+    writer.run("No key in it", "`DOTENV_KEY` is only the digits.", good, made)
+    writer.run(
+        "Another environment",
+        "The key is for an environment that the file does not have.",
+        good,
+        uri(made, "staging"),
+    )
+    writer.run("The wrong key", "The key was changed since.", good, uri(other))
+    both = f"{uri(other)},{uri(made, 'ci')}"
+    writer.run("Several keys", "None of two opens it.", good, both)
+
+
+def _of_contents(writer: _Writer) -> None:
+    key, made = new_key(), secrets.token_hex(32)
+    writer.secrets += [key.sid, key.secret, made]
     whole = encrypt(key.dotenv(), made)
-    good = vault(production=whole)
     half = encrypt(f"TWILIO_ACCOUNT_SID={key.account}\nTWILIO_API_KEY={key.sid}\n", made)
     refers = encrypt(key.dotenv() + "TWILIO_API_SECRET=${SHARED_SECRET}\n", made)
-    return (
-        _run("No key", "`DOTENV_KEY` is not set.", good, "", *values),
-        _run("No key in it", "`DOTENV_KEY` is only the digits.", good, made, *values),
-        _run(
-            "Another environment",
-            "The key is for an environment that the file does not have.",
-            good,
-            uri(made, "staging"),
-            *values,
-        ),
-        _run("The wrong key", "The key was changed since.", good, uri(other), *values),
-        _run(
-            "Several keys",
-            "None of two opens it.",
-            good,
-            f"{uri(other)},{uri(made, 'ci')}",
-            *values,
-        ),
-        _run(
-            "Malformed",
-            "A merge has cut the line off.",
-            vault(production=whole[:41]),
-            uri(made),
-            *values,
-        ),
-        _run(
-            "A value that refers to another",
-            "The encrypted file has `TWILIO_API_SECRET=${SHARED_SECRET}`.",
-            vault(production=refers),
-            uri(made),
-            *values,
-        ),
-        _run(
-            "Half a pair",
-            "The encrypted file has the key, but not its secret.",
-            vault(production=half),
-            uri(made),
-            *values,
-        ),
-        _run("Missing", "There is no such file.", None, uri(made), *values),
+    cut = vault(production=whole[:41])
+    writer.run("Malformed", "A merge has cut the line off.", cut, uri(made))
+    writer.run(
+        "A value that refers to another",
+        "The encrypted file has `TWILIO_API_SECRET=${SHARED_SECRET}`.",
+        vault(production=refers),
+        uri(made),
     )
-
-
-def section(reports: Iterable[Report]) -> str:
-    """Return the part of the page that shows *reports*."""
-    return "\n".join(
-        f"### {report.name}\n\n{report.words}\n\n```console\n"
-        f"$ SAFETWILIO_BACKEND={BACKEND} python -c '{PROGRAM}'\n{report.text}\n```\n"
-        for report in reports
+    writer.run(
+        "Half a pair",
+        "The encrypted file has the key, but not its secret.",
+        vault(production=half),
+        uri(made),
     )
+    writer.run("Missing", "There is no such file.", None, uri(made))
 
 
-def main() -> int:
-    """Write the reports into the page."""
-    head = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-    PAGE.write_text(f"{head}{MARK}\n{section(all_reports())}", encoding="utf-8")
-    return 0
-
+PAGE = reports.Page(
+    "dotenv-vault", all_reports, "SAFETWILIO_BACKEND={backend} python -c '{program}'"
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    PAGE.write()

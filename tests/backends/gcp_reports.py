@@ -12,21 +12,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import ClassVar
 from unittest import mock
 
-HERE = Path(__file__).resolve().parent
-for _folder in (HERE, HERE.parent):
-    if str(_folder) not in sys.path:  # where the test runner has put them, but nobody else
-        sys.path.append(str(_folder))
-
-from gcp_google import PROJECT, Refusal  # noqa: E402
-from gcp_server import (  # noqa: E402
+import reports
+from gcp_google import PROJECT, Refusal
+from gcp_server import (
     NAME,
     MetadataServer,
     Servers,
@@ -38,69 +32,43 @@ from gcp_server import (  # noqa: E402
     write_login,
 )
 
-import safetwilio  # noqa: E402
-from safetwilio.errors import ConfigurationError  # noqa: E402
-from support import OURS, new_key, run_python  # noqa: E402
+import safetwilio
+from safetwilio.errors import ConfigurationError
+from support import OURS, new_key
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-PAGE = HERE.parents[1] / "docs" / "backends" / "gcp.md"
-MARK = "<!-- Below: written by tests/backends/gcp_reports.py -->\n"
-SHOWN_ADDRESS = "127.0.0.1:8443"
-PROGRAM = "from safetwilio import client"
-_RAISED = "safetwilio.errors."
 _NOT_OURS = ("GOOGLE_", "GCE_", "CLOUDSDK_", *OURS)
 
 
-class Report(NamedTuple):
-    """What one kind of trouble is called, how it was set up, and what safetwilio said."""
+class Writer(reports.Writer):
+    """Some of its reports are of this process."""
 
-    name: str
-    words: str
-    backend: str
-    text: str
-    values: tuple[str, ...]
+    shown: ClassVar = {r"127\.0\.0\.1:\d+": "127.0.0.1:8443"}
 
-
-class Writer:
-    """Collects reports; *secrets* are what none of them may show."""
-
-    def __init__(self, gcp: Servers, folder: Path) -> None:  # noqa: D107
+    def __init__(self, gcp: Servers, home: Path) -> None:  # noqa: D107
+        super().__init__(home / "empty")
         self.gcp = gcp
-        self.folder = folder
-        self.reports: list[Report] = []
-        self.secrets: list[str] = []
-        (folder / "empty").mkdir()
+        self.home = home
+        self.folder.mkdir()
 
     def boot(self, name: str, words: str, options: str = "", url: str = "") -> None:
         """Add what a boot in this process says."""
         backend = self._backend(options, url)
-        self._add(name, words, backend, said_here(self._environment(backend), self.folder))
+        variables = {"SAFETWILIO_BACKEND": backend, **self._environment()}
+        self.add(name, words, backend, said_here(variables, self.folder))
 
     def run(self, name: str, words: str, options: str = "", **environment: str) -> None:
         """Add what a program in a process of its own says."""
-        backend = self._backend(options, "")
-        variables = {**self._environment(backend), **environment}
-        done = run_python("-c", PROGRAM, cwd=self.folder / "empty", environment=variables)
-        lines = done.stderr.splitlines()
-        starts = [number for number, line in enumerate(lines) if line.startswith(_RAISED)]
-        self._add(name, words, backend, "\n".join(lines[starts[-1] if starts else 0 :]))
-
-    def _add(self, name: str, words: str, backend: str, text: str) -> None:
-        plain = "\n".join(line.rstrip() for line in text.splitlines()).strip()
-        shown = [re.sub(r"127\.0\.0\.1:\d+", SHOWN_ADDRESS, each) for each in (backend, plain)]
-        self.reports.append(Report(name, words, *shown, values=tuple(self.secrets)))
+        variables = {**self._environment(), **environment}
+        self.start(name, words, self._backend(options, ""), variables)
 
     def _backend(self, options: str, url: str) -> str:
         return f"gcp-sm://{PROJECT}/{NAME}?endpoint={url or self.gcp.tls['rest']}{options}"
 
-    def _environment(self, backend: str) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         return {
-            **clean_environment(self.folder),
+            **clean_environment(self.home),
             "REQUESTS_CA_BUNDLE": str(self.gcp.authority),
-            "GOOGLE_APPLICATION_CREDENTIALS": str(self.folder / "login.json"),
-            "SAFETWILIO_BACKEND": backend,
+            "GOOGLE_APPLICATION_CREDENTIALS": str(self.home / "login.json"),
         }
 
 
@@ -109,7 +77,7 @@ def said_here(environment: dict[str, str], folder: Path) -> str:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_OURS)}
     with (
         mock.patch.dict(os.environ, {**kept, **environment}, clear=True),
-        contextlib.chdir(folder / "empty"),
+        contextlib.chdir(folder),
     ):
         safetwilio.reset()
         try:
@@ -121,7 +89,7 @@ def said_here(environment: dict[str, str], folder: Path) -> str:
     return "it started"
 
 
-def all_reports() -> tuple[Report, ...]:
+def all_reports() -> tuple[reports.Report, ...]:
     """Return every report, made with credentials of the moment."""
     with tempfile.TemporaryDirectory() as name, servers(Path(name)) as gcp:
         writer = Writer(gcp, Path(name))
@@ -142,10 +110,10 @@ def _of_logins(writer: Writer) -> None:
         ("AccessSecretVersion", Refusal("PERMISSION_DENIED", "off", "SERVICE_DISABLED"))
     )
     writer.boot("The API is off", "Nobody enabled Secret Manager in the project.")
-    kept = (writer.folder / "login.json").read_text()
-    write_login(writer.folder / "login.json")
+    kept = (writer.home / "login.json").read_text()
+    write_login(writer.home / "login.json")
     writer.boot("Deleted login", "The service account's key was deleted.")
-    (writer.folder / "login.json").write_text(kept)
+    (writer.home / "login.json").write_text(kept)
     writer.run(
         "No login",
         "A machine without a service account, and nobody is logged in with gcloud.",
@@ -201,21 +169,7 @@ def _of_the_way(writer: Writer) -> None:
     )
 
 
-def section(reports: Iterable[Report]) -> str:
-    """Return the part of the page that shows *reports*."""
-    return "\n".join(
-        f"### {report.name}\n\n{report.words}\n\n```console\n"
-        f"$ SAFETWILIO_BACKEND='{report.backend}' python -c '{PROGRAM}'\n{report.text}\n```\n"
-        for report in reports
-    )
-
-
-def main() -> int:
-    """Write the reports into the page."""
-    head = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-    PAGE.write_text(f"{head}{MARK}\n{section(all_reports())}", encoding="utf-8")
-    return 0
-
+PAGE = reports.Page("gcp", all_reports)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    PAGE.write()

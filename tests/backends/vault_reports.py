@@ -9,18 +9,12 @@ The reports go into docs/backends/vault.md, below the line that names this file.
 
 from __future__ import annotations
 
-import re
-import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import ClassVar
 
-HERE = Path(__file__).resolve().parent
-for _folder in (HERE, HERE.parent):
-    if str(_folder) not in sys.path:  # where the test runner has put them, but nobody else
-        sys.path.append(str(_folder))
-
-from vault_server import (  # noqa: E402
+import reports
+from vault_server import (
     PATH,
     REFERENCE,
     Bao,
@@ -30,54 +24,27 @@ from vault_server import (  # noqa: E402
     clean_environment,
 )
 
-from support import new_key, run_python  # noqa: E402
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-PAGE = HERE.parents[1] / "docs" / "backends" / "vault.md"
-MARK = "<!-- Below: written by tests/backends/vault_reports.py -->\n"
-SHOWN_ADDRESS = "127.0.0.1:8200"
-PROGRAM = "from safetwilio import client"
-_RAISED = "safetwilio.errors."
+from support import new_key
 
 
-class Report(NamedTuple):
-    """What one kind of trouble is called, how it was set up, and what the program said."""
+class _Writer(reports.Writer):
+    shown: ClassVar = {r"127\.0\.0\.1:\d+": "127.0.0.1:8200", r"accessor \w+": "accessor …"}
 
-    name: str
-    words: str
-    backend: str
-    text: str
-    values: tuple[str, ...]
-
-
-class _Writer:
     def __init__(self, bao: Bao, folder: Path) -> None:
+        super().__init__(folder)
         self.bao = bao
-        self.folder = folder
-        self.reports: list[Report] = []
-        self.secrets: list[str] = []
 
     def run(self, name: str, words: str, options: str = "", **environment: str) -> None:
-        backend = REFERENCE + options
         variables = {
             **clean_environment(self.folder),
             "VAULT_ADDR": self.bao.url,
-            "SAFETWILIO_BACKEND": backend,
             **environment,
         }
-        done = run_python("-c", PROGRAM, cwd=self.folder, environment=variables)
-        lines = done.stderr.splitlines()
-        starts = [number for number, line in enumerate(lines) if line.startswith(_RAISED)]
-        text = "\n".join(line.rstrip() for line in lines[starts[-1] if starts else 0 :]).strip()
-        text = re.sub(r"127\.0\.0\.1:\d+", SHOWN_ADDRESS, text)
-        text = re.sub(r"accessor \w+", "accessor …", text)
-        values = (*self.secrets, environment.get("VAULT_TOKEN", self.bao.root))
-        self.reports.append(Report(name, words, backend, text, values))
+        token = environment.get("VAULT_TOKEN", self.bao.root)
+        self.start(name, words, REFERENCE + options, variables, token)
 
 
-def all_reports() -> tuple[Report, ...]:
+def all_reports() -> tuple[reports.Report, ...]:
     """Return every report, made with credentials of the moment."""
     with tempfile.TemporaryDirectory() as name, Bao(Path(name)) as bao:
         writer = _Writer(bao, Path(name))
@@ -158,21 +125,7 @@ def _of_the_way(writer: _Writer) -> None:
     )
 
 
-def section(reports: Iterable[Report]) -> str:
-    """Return the part of the page that shows *reports*."""
-    return "\n".join(
-        f"### {report.name}\n\n{report.words}\n\n```console\n"
-        f"$ SAFETWILIO_BACKEND='{report.backend}' python -c '{PROGRAM}'\n{report.text}\n```\n"
-        for report in reports
-    )
-
-
-def main() -> int:
-    """Write the reports into the page."""
-    head = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-    PAGE.write_text(f"{head}{MARK}\n{section(all_reports())}", encoding="utf-8")
-    return 0
-
+PAGE = reports.Page("vault", all_reports)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    PAGE.write()

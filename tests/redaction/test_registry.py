@@ -7,11 +7,13 @@ import secrets
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
 from safetwilio import redaction
 from safetwilio.errors import RedactionError
+from safetwilio.redaction import engine
 from safetwilio.redaction.registry import registry
 
 
@@ -73,6 +75,36 @@ def test_the_repr_shows_counts_and_fingerprints_only(token: str) -> None:
     assert "1 values" in shown
     assert redaction.fingerprint(token) in shown
     assert token not in shown
+
+
+def test_forms_are_made_for_the_first_text_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred values cost a hundred times one, not as much as all sums up to a hundred."""
+    made: list[int] = []
+
+    class Counted(engine.Grams):
+        """Grams that are counted."""
+
+        __slots__ = ()
+
+        def __init__(self, values: Any, extra: Any = ()) -> None:
+            """Count, and go on."""
+            made.append(len(values))
+            super().__init__(values, extra)
+
+    monkeypatch.setattr(engine, "Grams", Counted)
+    values = [secrets.token_hex(16) for _ in range(100)]
+    for value in values:
+        redaction.register(value, "secret")
+    assert made == []
+    assert all(value not in redaction.redact(f"a {value}") for value in values)
+    for value in values:
+        redaction.retire(value)
+    assert made == [100]
+
+
+def test_a_matcher_has_no_other_attributes() -> None:
+    with pytest.raises(AttributeError, match="other"):
+        engine.Matcher().other  # noqa: B018
 
 
 def test_values_come_and_go_while_other_threads_mask(token: str) -> None:

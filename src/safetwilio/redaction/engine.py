@@ -68,25 +68,36 @@ class Matcher:
 
     *values* maps each secret to its mask. ``shape`` is the table that reduces a text to two
     symbols; one in which ``needle`` does not stand then, and no SendGrid key, is clean.
+    The forms of the secrets are made when the first text is searched: a boot registers several
+    values, one after the other, and only the last of its matchers ever has to be prepared.
     """
 
-    __slots__ = ("_always", "_choices", "_grams", "_is_ascii", "_size", "needle", "shape")
+    __slots__ = ("_always", "_choices", "_grams", "_is_ascii", "_values", "needle", "shape")
 
     def __init__(
         self, values: Iterable[tuple[str, bytes]] = (), choices: Choices | None = None
     ) -> None:
-        """Prepare all forms of *values*."""
-        pairs = tuple(values)
-        self._size = len(pairs)
+        """Keep *values* for the first search."""
+        self._values = tuple(values)
         self._choices = choices or Choices()
         self._always = any(self._choices)  # even a text without a long run has to be searched
-        self._grams = Grams(pairs, jwts.CORES)
-        self._is_ascii = self._grams.is_ascii
-        self.shape = self._grams.shape
-        self.needle = b"" if self._always else self._grams.needle
+
+    def __getattr__(self, name: str) -> Any:
+        """Prepare all forms, as an attribute is asked for that only then is there.
+
+        Threads that come at the same time each do it, with the same result: no lock to wait for.
+        """
+        if name not in {"_grams", "_is_ascii", "shape", "needle"}:
+            raise AttributeError(name)
+        grams = Grams(self._values, jwts.CORES)
+        self._grams = grams
+        self._is_ascii = grams.is_ascii
+        self.shape = grams.shape
+        self.needle = b"" if self._always else grams.needle
+        return object.__getattribute__(self, name)
 
     def __repr__(self) -> str:
-        return f"<Matcher of {self._size} values>"
+        return f"<Matcher of {len(self._values)} values>"
 
     def redact(self, data: bytes, *, same_length: bool = False) -> bytes:
         """Return *data* with a mask for each secret; the same object when there is none.
