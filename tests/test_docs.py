@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from safetwilio.testing import EmulatorServer
-from support import run_python, write
+from support import OUR_PLUGIN, run_python, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +91,7 @@ def test_the_tests_of_a_page_pass(page: str, tmp_path: Path) -> None:
         write(tmp_path / name, text)
     tests = sum(text.count("def test_") for text in files.values())
 
-    done = run_python("-m", "pytest", "-p", "no:randomly", cwd=tmp_path, environment={})
+    done = run_python("-m", "pytest", cwd=tmp_path, environment=OUR_PLUGIN)
 
     assert done.returncode == 0, done.stdout
     assert int(re.findall(r"(\d+) passed", done.stdout)[-1]) >= tests > 0

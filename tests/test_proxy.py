@@ -18,7 +18,7 @@ from twilio.rest import Client
 import safetwilio
 from safetwilio.clients import TwilioClient
 from safetwilio.errors import ConfigurationError, MissingCredentials, RefusedBeforeSending
-from support import Key, assert_silent, leaks, new_key, refused, run_python, write
+from support import OUR_PLUGIN, Key, assert_silent, leaks, new_key, refused, run_python, write
 
 pytestmark = pytest.mark.usefixtures("configured")
 
@@ -264,7 +264,7 @@ COLLECTED = "from safetwilio import client\n\ndef test_it():\n    assert client\
 
 def test_pytest_shows_the_report_when_it_collects(tmp_path: Path) -> None:
     write(tmp_path / "test_app.py", COLLECTED)
-    done = run_python("-m", "pytest", "-q", "-p", "no:randomly", cwd=tmp_path, environment={})
+    done = run_python("-m", "pytest", "-q", cwd=tmp_path, environment=OUR_PLUGIN)
 
     assert done.returncode == 2
     assert "safetwilio cannot start: 2 problems" in done.stdout
@@ -279,7 +279,7 @@ def test_pytest_collects_a_module_that_imports_the_client(
     """It asks the object for ``_mock_name``, ``__wrapped__``, ``__test__`` and ``__bases__``."""
     write(tmp_path / "test_app.py", COLLECTED)
     given = configured.environment() if environment == "key" else {"SAFETWILIO_BOOT": "off"}
-    done = run_python("-m", "pytest", "-q", cwd=tmp_path, environment=given)
+    done = run_python("-m", "pytest", "-q", cwd=tmp_path, environment=OUR_PLUGIN | given)
 
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout

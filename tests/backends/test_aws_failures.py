@@ -175,9 +175,7 @@ def test_an_instance_without_a_role_does_not_hold_the_boot_up(
 
 
 @pytest.mark.parametrize("where", ["refused", "black hole", "full backlog", "drip"])
-def test_unreachable_fails_within_the_deadline(
-    where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreachable_fails_within_the_deadline(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
     ask = aws_sm.run
 

@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from safetwilio.testing.assumptions import every_choice
+from support import OUR_PLUGIN
 
 pytest_plugins = ["pytester"]
 
@@ -23,7 +24,16 @@ def clean(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "the developer's own")
     monkeypatch.setenv("SAFETWILIO_BACKEND", "vault://the/developers/own")
     monkeypatch.setenv("TWILIO_PHONE_NUMBER", "+15005550006")
+    for name, value in OUR_PLUGIN.items():
+        monkeypatch.setenv(name, value)
     return pytester
+
+
+def test_pytest_finds_it_by_itself(clean: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OUR_PLUGIN:
+        monkeypatch.delenv(name)
+    clean.makepyfile("def test_it(safetwilio_emulator):\n    assert safetwilio_emulator.account")
+    clean.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 def test_loading_the_plugin_imports_nothing_and_changes_nothing() -> None:

@@ -67,9 +67,8 @@ class Matcher:
     """An immutable set of secrets that can be found in bytes; replaced as a whole, never changed.
 
     *values* maps each secret to its mask. ``shape`` is the table that reduces a text to two
-    symbols; one in which ``needle`` does not stand then, and no SendGrid key, is clean.
-    The forms of the secrets are made when the first text is searched: a boot registers several
-    values, one after the other, and only the last of its matchers ever has to be prepared.
+    symbols; one in which ``needle`` does not stand then, and no SendGrid key, is clean. They are
+    made for the first text: of the matchers of a boot, one for each value, only the last has one.
     """
 
     __slots__ = ("_always", "_choices", "_grams", "_is_ascii", "_values", "needle", "shape")
@@ -83,10 +82,7 @@ class Matcher:
         self._always = any(self._choices)  # even a text without a long run has to be searched
 
     def __getattr__(self, name: str) -> Any:
-        """Prepare all forms, as an attribute is asked for that only then is there.
-
-        Threads that come at the same time each do it, with the same result: no lock to wait for.
-        """
+        """Prepare all forms; threads that come together each do it, without a lock to wait for."""
         if name not in {"_grams", "_is_ascii", "shape", "needle"}:
             raise AttributeError(name)
         grams = Grams(self._values, jwts.CORES)
