@@ -85,8 +85,7 @@ class Matcher:
         """Prepare all forms; threads that come together each do it, without a lock to wait for."""
         if name not in {"_grams", "_is_ascii", "shape", "needle"}:
             raise AttributeError(name)
-        grams = Grams(self._values, jwts.CORES)
-        self._grams = grams
+        grams = self._grams = Grams(self._values, jwts.CORES)
         self._is_ascii = grams.is_ascii
         self.shape = grams.shape
         self.needle = b"" if self._always else grams.needle
