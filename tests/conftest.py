@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-# One environment is enough for these: they prove the emulator against documents, or run dozens of
-# processes against real servers, whatever the version of Python or of a library.
+# One environment is enough for these, whatever the version of Python or of a library: they prove
+# the emulator against documents, backends against real servers, or what a killed process leaves.
 ONCE = (
     "testing/test_[!ps]*.py",  # but for the plugin, paging and the server
     "testing/test_policies.py",
@@ -25,15 +26,24 @@ ONCE = (
     "testing/test_seeding.py",
     "testing/test_services.py",
     "live/*.py",
-    "backends/test_*_[acflmprt]*.py",  # the remote ones, but for their first file and for saving
+    "backends/test_*_*.py",  # but for the first file of each
     "backends/test_prefork.py",
     "broken/test_pages.py",
+    "cli/test_cli_in*.py",
+    "clients/test_client_interrupted.py",
+    "examples/test_keyring_plugin.py",
     "redaction/test_leaks.py",
+    "redaction/test_pytest_reports.py",
+    "test_docs.py",
+    "test_provisioning.py",
 )
+# ... and for these, which repeat one thing very often.
+ONCE_NAMES = re.compile("rotation|never_mixed|a_mixed_pair|ten_thousand|never_cross|is_ever_shown")
 
 # What a test starts is not measured: that would double its time, and shows few lines that no test
-# of this process runs.
-os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+# of this process runs. pytest-xdist's own processes are.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("safetwilio", deadline=None)
@@ -43,7 +53,8 @@ settings.load_profile("safetwilio")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what one environment is enough for; noxfile.py leaves it out of the others."""
     for item in items:
-        if any(item.path.match(f"tests/{pattern}") for pattern in ONCE):
+        is_file = any(item.path.match(f"tests/{pattern}") for pattern in ONCE)
+        if is_file or ONCE_NAMES.search(item.name):
             item.add_marker("once")
 
 
