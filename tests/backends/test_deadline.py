@@ -27,7 +27,7 @@ def one(text: str) -> Reference:
 
 
 def test_the_answer_comes_back() -> None:
-    assert run(Deadline(5), lambda: 42) == (42, None)
+    assert run(Deadline(5), lambda: 42) == (42, None, 0)
 
 
 def test_an_error_is_handed_over_and_not_raised() -> None:
@@ -36,7 +36,7 @@ def test_an_error_is_handed_over_and_not_raised() -> None:
     def fail() -> None:
         raise error
 
-    assert run(Deadline(5), fail) == (None, error)
+    assert run(Deadline(5), fail) == (None, error, 0)
 
 
 def test_a_call_that_never_returns_is_left_behind() -> None:
@@ -47,7 +47,7 @@ def test_a_call_that_never_returns_is_left_behind() -> None:
         ended.set()
 
     began = time.monotonic()
-    answer, error = run(Deadline(0.2), hang)
+    answer, error, _ = run(Deadline(0.2), hang)
     took = time.monotonic() - began
     assert answer is None
     assert isinstance(error, TimeoutError)
@@ -58,7 +58,7 @@ def test_a_call_that_never_returns_is_left_behind() -> None:
 
 def test_nothing_is_called_when_the_time_is_over() -> None:
     called: list[int] = []
-    _, error = run(Deadline(0), lambda: called.append(1))
+    error = run(Deadline(0), lambda: called.append(1)).error
     assert isinstance(error, TimeoutError)
     assert called == []
 
@@ -77,6 +77,7 @@ def test_what_may_pass_is_tried_again_until_it_does(monkeypatch: pytest.MonkeyPa
     assert run(Deadline(5), third_time, again=lambda e: isinstance(e, ConnectionError)) == (
         "there",
         None,
+        2,
     )
     assert len(attempts) == 3
     assert 0.1 <= pauses[0] <= 0.2 <= pauses[1] <= 0.4, "longer each time, with jitter"
@@ -89,14 +90,14 @@ def test_what_will_not_pass_is_tried_once() -> None:
         attempts.append(1)
         raise PermissionError
 
-    _, error = run(Deadline(5), fail, again=lambda e: isinstance(e, ConnectionError))
+    error = run(Deadline(5), fail, again=lambda e: isinstance(e, ConnectionError)).error
     assert isinstance(error, PermissionError)
     assert len(attempts) == 1
 
 
 def test_retries_end_with_the_deadline() -> None:
     began = time.monotonic()
-    _, error = run(Deadline(0.5), _refuse, again=lambda _: True)
+    error = run(Deadline(0.5), _refuse, again=lambda _: True).error
     assert isinstance(error, ConnectionRefusedError)
     assert time.monotonic() - began < 1
 
@@ -110,10 +111,11 @@ def test_a_try_that_is_cut_short_leaves_the_word_of_the_one_before() -> None:
             released.wait()
         raise ConnectionRefusedError
 
-    _, error = run(Deadline(0.6), hang_then, again=lambda _: True)
+    outcome = run(Deadline(0.6), hang_then, again=lambda _: True)
     released.set()
     assert len(attempts) == 2
-    assert isinstance(error, ConnectionRefusedError)
+    assert isinstance(outcome.error, ConnectionRefusedError)
+    assert outcome.number == 0, "what the other one met does not explain it"
 
 
 def _refuse() -> None:
@@ -176,6 +178,6 @@ def test_what_is_no_exception_is_told_by_its_class_alone(
     def panic() -> None:
         raise Panic(secret)
 
-    _, error = run(Deadline(5), panic)
+    error = run(Deadline(5), panic).error
     assert type(error).__name__ == "Panic"
     assert leaks(repr(error) + "".join(capfd.readouterr()), [secret]) == []

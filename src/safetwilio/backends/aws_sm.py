@@ -258,14 +258,17 @@ class AwsBackend:
             read_timeout=deadline.seconds,
             retries={"total_max_attempts": 1, "mode": "standard"},
         )
-        who = Who()
         session = self._session()
+        tries: list[Who] = []
 
         def ask() -> Any:
+            who = Who()
+            tries.append(who)
             with closing(self._client(session, config, who)) as client:
                 return call(client)
 
-        return run(deadline, ask, again=again), who
+        outcome = run(deadline, ask, again=again)
+        return outcome, tries[outcome.number] if outcome.number < len(tries) else Who()
 
     def _session(self) -> Any:
         """Return a session of its own, with what botocore knows of the services read from disk.

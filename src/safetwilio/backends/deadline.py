@@ -60,11 +60,13 @@ class Deadline:
 class Outcome(NamedTuple, Generic[Answer]):
     """How a call ended: with its *answer*, or with the *error* that it raised.
 
-    The error is handed over, not raised: its frames hold what the vendor's library held.
+    The error is handed over, not raised: its frames hold what the vendor's library held. It was
+    the try with this *number*, from 0 on, not always the last one.
     """
 
     answer: Answer | None
     error: Exception | None
+    number: int = 0
 
 
 @contextmanager
@@ -110,8 +112,9 @@ def run(
     """
     pause = _FIRST_PAUSE
     before: Outcome[Answer] | None = None
+    number = 0
     while True:
-        outcome = _once(deadline, call)
+        outcome = _once(deadline, call)._replace(number=number)
         if before is not None and isinstance(outcome.error, TimeoutError):
             return before
         if outcome.error is None or not again(outcome.error):
@@ -122,6 +125,7 @@ def run(
             return outcome
         time.sleep(wait)
         pause *= 2
+        number += 1
 
 
 def _once(deadline: Deadline, call: Callable[[], Answer]) -> Outcome[Answer]:

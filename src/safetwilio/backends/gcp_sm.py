@@ -340,15 +340,18 @@ class GoogleBackend:
     ) -> tuple[Outcome[Any], Who]:
         """Do *call*, which is given a client and what bounds a call of it."""
         sdk()
-        who = Who()
+        tries: list[Who] = []
 
         def ask() -> Any:
+            who = Who()
+            tries.append(who)
             # never 0, which requests refuses and gRPC takes for too late
             seconds = max(deadline.remaining(), 0.05)
             with client_for(self._place, who, seconds) as client:
                 return call(client, {"retry": None, "timeout": seconds})
 
-        return run(deadline, ask, again=again), who
+        outcome = run(deadline, ask, again=again)
+        return outcome, tries[outcome.number] if outcome.number < len(tries) else Who()
 
     def _failures(self, who: Who | None = None) -> Failures:
         return Failures(self._reference, SERVICE, who.name if who else None)
