@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from safetwilio.errors import ConfigurationError
 
-LOADS = 200
+LOADS = 60
 ROTATING_READERS = 4
 _PAUSE = 0.05  # seconds between two rotations
 

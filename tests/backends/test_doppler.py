@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LOADS = 1_000
+LOADS = 300
 READERS = 4
 
 
