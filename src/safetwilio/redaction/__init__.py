@@ -172,6 +172,8 @@ def _install_and_check(name: str, sink: Sink) -> SinkHealth:
         reason = f"its self-test raised {type(error).__name__}"
     try:
         sink.uninstall()
+        if sink.fall_back is None:
+            return SinkHealth(name, "failed", f"{reason}; nothing else can cover it")
         sink.fall_back()
     except Exception as error:  # noqa: BLE001 - as above
         return SinkHealth(name, "failed", f"{reason}; its fallback {type(error).__name__}")

@@ -25,7 +25,7 @@ from safetwilio.redaction.sinks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Sink(Protocol):
@@ -43,8 +43,9 @@ class Sink(Protocol):
     def check(self) -> bool:
         """Send a random canary through the sink into a private buffer; return whether it held."""
 
-    def fall_back(self) -> None:
-        """Use the library's public hooks instead, which see less."""
+    @property
+    def fall_back(self) -> Callable[[], None] | None:
+        """What uses the library's public hooks instead, which see less, if it has any."""
 
 
 SINKS: Mapping[str, Sink] = {

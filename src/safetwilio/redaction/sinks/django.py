@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MODULE = "django.views.debug"
+fall_back = None  # DEFAULT_EXCEPTION_REPORTER is a setting of the application's
 
 
 def available() -> bool:
@@ -39,11 +40,6 @@ def install() -> None:
 def uninstall() -> None:
     """Restore the methods."""
     _library.remove()
-
-
-def fall_back() -> None:
-    """Raise: ``DEFAULT_EXCEPTION_REPORTER`` is a setting of the application's."""
-    raise NotImplementedError
 
 
 def check() -> bool:

@@ -20,6 +20,7 @@ from safetwilio.redaction.sinks._stderr import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+fall_back = None  # the hooks are public already
 
 
 def available() -> bool:
@@ -37,11 +38,6 @@ def uninstall() -> None:
     """Restore the hooks."""
     for patch in _PATCHES:
         patch.remove()
-
-
-def fall_back() -> None:
-    """Raise: the hooks are public already, there is nothing else to use."""
-    raise NotImplementedError
 
 
 def check() -> bool:

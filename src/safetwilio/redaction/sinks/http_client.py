@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MODULE = "http.client"
+fall_back = None  # there is no other hook
 
 
 def available() -> bool:
@@ -40,11 +41,6 @@ def uninstall() -> None:
     names = vars(sys.modules[MODULE]) if MODULE in sys.modules else {}
     if names.get("print") is _print:
         del names["print"]
-
-
-def fall_back() -> None:
-    """Raise: there is no other hook."""
-    raise NotImplementedError
 
 
 def check() -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MODULE = "opentelemetry.sdk._logs"
+fall_back = None  # a processor of ours would come after those that are already there
 
 
 def available() -> bool:
@@ -37,11 +38,6 @@ def install() -> None:
 def uninstall() -> None:
     """Restore the methods."""
     _library.remove()
-
-
-def fall_back() -> None:
-    """Raise: a processor of ours would come after those that are already there."""
-    raise NotImplementedError
 
 
 def check() -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MODULE = "opentelemetry.sdk.metrics"
+fall_back = None  # there is no other hook
 
 
 def available() -> bool:
@@ -34,11 +35,6 @@ def install() -> None:
 def uninstall() -> None:
     """Restore the method."""
     _library.remove()
-
-
-def fall_back() -> None:
-    """Raise: there is no other hook."""
-    raise NotImplementedError
 
 
 def check() -> bool:

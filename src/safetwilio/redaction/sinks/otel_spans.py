@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 MODULE = "opentelemetry.sdk.trace"
+fall_back = None  # the SDK asks processors only once a span has ended, and cannot be changed
 
 
 def available() -> bool:
@@ -37,11 +38,6 @@ def install() -> None:
 def uninstall() -> None:
     """Restore the method."""
     _library.remove()
-
-
-def fall_back() -> None:
-    """Raise: the SDK asks processors only once a span has ended, and cannot be changed."""
-    raise NotImplementedError
 
 
 def check() -> bool:
