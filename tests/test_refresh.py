@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,8 +91,18 @@ def test_a_refresh_that_fails_says_what_a_boot_says_and_keeps_the_key(
     assert isinstance(error, MissingCredentials)
     assert codes(error)[0] == "ST104"
     assert_silent(error, [emulator.standard_key.secret])
+    assert str(error).startswith("safetwilio keeps the key it has: ")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301
+    (account,) = safetwilio.health().accounts
+    assert [problem.code for problem in account.not_refreshed] == codes(error)
+    assert safetwilio.health().as_dict()["accounts"][0]["not_refreshed"][0]["code"] == "ST104"
+    assert safetwilio.health().booted, "and the program goes on"
     client.messages.create(**MESSAGE)
     assert senders(emulator) == [emulator.standard_key.sid]
+
+    keep(here, emulator, emulator.standard_key)
+    safetwilio.refresh()
+    assert safetwilio.health().accounts[0].not_refreshed == ()
 
 
 def test_another_account_s_key_is_refused(emulator: Emulator, here: Path) -> None:

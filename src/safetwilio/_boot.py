@@ -22,7 +22,7 @@ from safetwilio.errors import (
     UsageError,
 )
 from safetwilio.policy import broken_glass
-from safetwilio.problems import Problem, render_one
+from safetwilio.problems import Problem, for_account, render_one
 from safetwilio.redaction import health as redaction_health
 from safetwilio.redaction import install as install_redaction
 from safetwilio.settings import TwilioSettings, require_account_name
@@ -40,7 +40,10 @@ Requirement = Literal["restricted"]
 
 
 class AccountHealth(NamedTuple):
-    """One booted account: *name*, fingerprints, where the key is from, *age* in seconds."""
+    """One booted account: *name*, fingerprints, where the key is from, *age* in seconds.
+
+    *not_refreshed* says why the last :func:`refresh` kept the key, if it failed.
+    """
 
     name: str
     account: str
@@ -50,6 +53,7 @@ class AccountHealth(NamedTuple):
     age: float
     key_type: KeyType | None
     warnings: tuple[Problem, ...]
+    not_refreshed: tuple[Problem, ...] = ()
 
 
 class Health(NamedTuple):
@@ -70,7 +74,11 @@ class Health(NamedTuple):
             "ok": self.ok,
             "booted": self.booted,
             "accounts": [
-                {**a._asdict(), "warnings": [warning.as_dict() for warning in a.warnings]}
+                {
+                    **a._asdict(),
+                    "warnings": [warning.as_dict() for warning in a.warnings],
+                    "not_refreshed": [problem.as_dict() for problem in a.not_refreshed],
+                }
                 for a in self.accounts
             ],
             "sinks": [sink._asdict() for sink in self.sinks],
@@ -162,7 +170,7 @@ def refresh(account: str | None = None) -> bool:
     try:
         changed = booted.store.refresh()
     except ConfigurationError as error:
-        failure = error.of_account(_alias(name))
+        failure = error.of_account(_alias(name), is_running=True)
     if failure is not None:
         raise failure
     if changed:
@@ -314,6 +322,7 @@ def _account_health(name: str, account: _Account, now: float) -> AccountHealth:
         age=max(0.0, now - account.store.loaded_at),
         key_type=key.key_type or _proven.get(name),
         warnings=account.settings.warnings,
+        not_refreshed=for_account(account.store.not_refreshed, _alias(name)),
     )
 
 

@@ -63,19 +63,31 @@ class ConfigurationError(SafeTwilioError):
     problems: tuple[Problem, ...]
 
     account: str | None = None
+    is_running: bool = False
 
-    def __init__(self, problems: Sequence[Problem], *, account: str | None = None) -> None:
-        """Report *problems*, of which at least one is a fault, of the named *account*."""
+    def __init__(
+        self, problems: Sequence[Problem], *, account: str | None = None, is_running: bool = False
+    ) -> None:
+        """Report *problems*, of which at least one is a fault, of the named *account*.
+
+        If the program *is_running*, it goes on with the key it has.
+        """
         problems = for_account(problems, account)
-        check = command("doctor", account)
-        super().__init__(render(problems, check=check), code=(faults(problems) or problems)[0].code)
+        report = render(
+            problems,
+            check=command("doctor", account),
+            verdict="keeps the key it has" if is_running else None,
+        )
+        super().__init__(report, code=(faults(problems) or problems)[0].code)
         self.problems = problems
         if account is not None:
             self.account = account
+        if is_running:
+            self.is_running = True
 
-    def of_account(self, account: str | None) -> Self:
-        """Return the same error as that of the named *account*."""
-        return type(self)(self.problems, account=account)
+    def of_account(self, account: str | None, *, is_running: bool = False) -> Self:
+        """Return the same error as that of the named *account*, of a program that *is_running*."""
+        return type(self)(self.problems, account=account, is_running=is_running)
 
     def __str__(self) -> str:
         """Return the whole report; its first line stands alone."""
@@ -83,7 +95,12 @@ class ConfigurationError(SafeTwilioError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the problems, which hold no secret."""
-        return _rebuild_configuration, (type(self), self.problems, self.account)
+        return _rebuild_configuration, (
+            type(self),
+            self.problems,
+            self.account,
+            self.is_running,
+        )
 
 
 class MissingCredentials(ConfigurationError):
@@ -194,6 +211,9 @@ def _rebuild(kind: type[SafeTwilioError], message: str, code: str) -> SafeTwilio
 
 
 def _rebuild_configuration(
-    kind: type[ConfigurationError], problems: Sequence[Problem], account: str | None
+    kind: type[ConfigurationError],
+    problems: Sequence[Problem],
+    account: str | None,
+    is_running: bool,  # noqa: FBT001 - pickle gives it by its place
 ) -> ConfigurationError:
-    return kind(problems, account=account)
+    return kind(problems, account=account, is_running=is_running)

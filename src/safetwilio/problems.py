@@ -88,12 +88,15 @@ def faults_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(problems, key=lambda problem: problem.severity != "fault"))
 
 
-def headline(problems: Sequence[Problem]) -> str:
-    """Return the first line of a report, which stands alone in a log or as an issue's title."""
+def headline(problems: Sequence[Problem], verdict: str | None = None) -> str:
+    """Return the first line of a report, which stands alone in a log or as an issue's title.
+
+    Its *verdict* is whether safetwilio can start, unless another is given.
+    """
     if not problems:
         return "safetwilio found no problem with the Twilio configuration."
     count = len(problems)
-    verb = "cannot start" if faults(problems) else "can start"
+    verb = verdict or ("cannot start" if faults(problems) else "can start")
     codes = ", ".join(dict.fromkeys(p.code for p in problems))
     return (
         f"safetwilio {verb}: {count} problem{'s' if count > 1 else ''} "
@@ -101,10 +104,13 @@ def headline(problems: Sequence[Problem]) -> str:
     )
 
 
-def render(problems: Sequence[Problem], *, check: str = "safetwilio doctor") -> str:
+def render(
+    problems: Sequence[Problem], *, check: str = "safetwilio doctor", verdict: str | None = None
+) -> str:
     """Return the whole report of *problems*: headline, each problem, where to read on.
 
-    Faults come first. *check* is the command that gives the same report, if there is one.
+    Faults come first. *check* is the command that gives the same report, if there is one; for the
+    *verdict* see :func:`headline`.
     """
     if not problems:
         return headline(problems)
@@ -112,7 +118,7 @@ def render(problems: Sequence[Problem], *, check: str = "safetwilio doctor") -> 
     footer = f"Docs: {ordered[0].url}"
     if check:
         footer += f"\nCheck without starting the app: {check}"
-    return "\n\n".join([headline(ordered), *map(render_one, ordered), footer])
+    return "\n\n".join([headline(ordered, verdict), *map(render_one, ordered), footer])
 
 
 def render_one(problem: Problem) -> str:

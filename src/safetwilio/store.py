@@ -44,6 +44,12 @@ class CredentialStore:
         """When the current key was loaded, in seconds since the epoch (wall clock)."""
         return self._snapshot[1]
 
+    @property
+    def not_refreshed(self) -> tuple[Problem, ...]:
+        """Why the last refresh failed, empty if it did not."""
+        outcome = self._outcome
+        return outcome.problems if isinstance(outcome, ConfigurationError) else ()
+
     def refresh(self) -> bool:
         """Load the key anew, and return whether it is another one now.
 

@@ -77,12 +77,16 @@ def _describe(report: Report) -> None:
         say(f"source     {report.source}{version}")
     if report.emulator:
         say(f"emulator   {report.emulator}")
-    for name, state, detail in report.sinks:
-        say(f"redaction  {name}: {state} ({detail})")
+    states = dict.fromkeys((state, detail) for _, state, detail in report.sinks)
+    for state, detail in states:
+        names = ", ".join(name for name, *rest in report.sinks if rest == [state, detail])
+        say(f"redaction  {names}: {state} ({detail})")
     if report.sources:
         _describe_sources(report.sources)
     say("")
-    say(render(report.problems, check=""))
+    # With a key the program does start; what is wrong then is all that only the doctor asks.
+    verdict = "can start, but should not as it is" if report.key and not report.ok else None
+    say(render(report.problems, check="", verdict=verdict))
 
 
 def _describe_sources(sources: Sources) -> None:
