@@ -14,10 +14,12 @@ import socket
 import threading
 from collections import deque
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import parse_qs
 
 import boto3
+from botocore import loaders
 from moto.backends import get_backend
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -324,6 +326,11 @@ def clean(monkeypatch: pytest.MonkeyPatch, home: os.PathLike[str], **more: str) 
     monkeypatch.setenv("USERPROFILE", os.fspath(home))
     for name, value in more.items():
         monkeypatch.setenv(name, value)
+    # What botocore reads of its files is the same each time, and most of the time of a load.
+    monkeypatch.setattr(loaders, "create_loader", _loader)
+
+
+_loader = cache(loaders.create_loader)
 
 
 def backend(text: str = REFERENCE) -> AwsBackend:
