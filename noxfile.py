@@ -156,8 +156,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def leaks(session: nox.Session) -> None:
-    """Send every spelling of a secret over every way out, and print what leaks: nothing may."""
+    """Send a secret's spellings over the ways out, and print what leaks: with us nothing may."""
     _install_wheel(session)
+    session.install("--quiet", *dependency_groups(PYPROJECT, "leaks"))
     session.run("python", "tests/redaction/leak_matrix.py", env=CLEAN_ENV)
 
 
@@ -199,5 +200,8 @@ def _lower_bounds() -> list[str]:
         *project["dependencies"],
         *(r for extra in project["optional-dependencies"].values() for r in extra),
     ]
-    bounds = (re.match(r"([\w.-]+(?:\[.+?\])?)>=([\w.]+)", r) for r in requirements)
-    return [f"{bound[1]}=={bound[2]}" for bound in bounds if bound]
+    bounds = [re.match(r"([\w.-]+(?:\[.+?\])?)>=([\w.]+)", r) for r in requirements]
+    pins = {bound[1]: bound[2] for bound in bounds if bound}
+    # The tests' boto3 belongs to one botocore; pip would look through years of them to find it.
+    pins["boto3"] = pins["botocore"]
+    return [f"{name}=={version}" for name, version in pins.items()]
