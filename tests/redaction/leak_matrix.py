@@ -1,8 +1,8 @@
-"""Every way out of a process, times every spelling of a secret: `nox -s leaks` prints the table.
+"""The ways out of a process, times the spellings of a secret: `nox -s leaks` prints the table.
 
 `leak_matrix.py ORDER` is one run, as JSON: redaction is installed ``before`` the libraries are
-imported, ``after`` they are set up, or ``never``, which shows that the ways are open. ``usual`` is
-what one does without it: a filter with a regular expression, and Sentry's own scrubber.
+imported, ``after`` they are set up, or ``never``, which shows that the ways are open. Any other
+order is a column of ``peers.py``: what one does without safetwilio.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ORDERS = ("before", "after", "never")
-USUAL = "usual"
 WINDOW = 20  # so many characters in a row are a leak
 Table = dict[str, dict[str, str]]
 
@@ -58,36 +57,19 @@ def forms(text: str, sid: str, secret: str) -> list[str]:
 
 
 def verdict(output: str, wanted: list[str]) -> str:
-    """Return whether *output* leaks, masks, or shows nothing of the text that was sent."""
+    """Return whether *output* leaks, masks, shows something other, or nothing at all."""
     pieces = {form[at : at + WINDOW] for form in wanted for at in range(len(form) - WINDOW + 1)}
     if any(piece in output for piece in pieces):
         return "leak"
-    return "ok" if "[TWILIO:" in output or "%5BTWILIO%3A" in output else "nothing"
-
-
-def do_the_usual(sid: str, secret: str) -> None:
-    """Filter the root logger and its handlers, and let Sentry scrub all it can."""
-    import logging
-    import re
-
-    import ways
-
-    pattern = re.compile(rf"(?:AC|SK)[0-9a-f]{{32}}|{sid}|{secret}")
-
-    class Filter(logging.Filter):
-        def filter(self, record: logging.LogRecord) -> bool:
-            if isinstance(record.msg, str):
-                record.msg, record.args = pattern.sub("[TWILIO:masked]", record.getMessage()), ()
-            return True
-
-    logging.getLogger().addFilter(Filter())
-    ways.LOG_FILTERS.append(Filter())
-    ways.SENTRY_SCRUBS.append(True)
+    if "[TWILIO:" in output or "%5BTWILIO%3A" in output:
+        return "ok"
+    return "other" if output.strip() else "nothing"
 
 
 def run(order: str) -> Table:
     """Send every spelling over every way, and return the verdicts."""
-    from ways import SERVERS, WAYS
+    from peers import COLUMNS
+    from ways import SERVERS, WAYS, in_use
 
     from safetwilio import redaction
 
@@ -96,8 +78,8 @@ def run(order: str) -> Table:
     redaction.register(sid, "key")
     if order == "before":
         redaction.install(strict=True)
-    if order == USUAL:
-        do_the_usual(sid, secret)
+    if order not in ORDERS:
+        in_use.append(COLUMNS[order](sid, secret))
     ways = {name: make() for name, make in WAYS.items()}
     for each in ways.values():
         next(each)
@@ -137,19 +119,47 @@ def count(table: Mapping[str, Mapping[str, str]], verdict: str) -> int:
     return sum(cell == verdict for row in table.values() for cell in row.values())
 
 
+def cells(table: Mapping[str, Mapping[str, str]]) -> int:
+    """Return how many cells there are."""
+    return sum(map(len, table.values()))
+
+
+def of_all(table: Mapping[str, Mapping[str, str]]) -> str:
+    """Return how many cells leak, of how many."""
+    return f"{count(table, 'leak')} of {cells(table)}"
+
+
+def shown(row: Mapping[str, str], *, claimed: bool) -> str:
+    """Return what the table says of one way and one column."""
+    lost = set(row.values()) == {"nothing"}
+    text = "lost" if lost else str(count({"": row}, "leak"))
+    return text if claimed else f"({text})"
+
+
 def report() -> int:
-    """Print the table in Markdown, and return how many cells leak with redaction."""
-    columns = (*ORDERS, USUAL)
-    tables = {order: run_apart(order) for order in columns}
-    print("| Leaks of | installed before | installed after | without | filter and EventScrubber |")  # noqa: T201
-    print("|---|---|---|---|---|")  # noqa: T201
-    for name, row in tables["never"].items():
-        cells = [count({name: tables[order][name]}, "leak") for order in columns]
-        print(f"| {name} | {' | '.join(f'{n} of {len(row)}' for n in cells)} |")  # noqa: T201
-    leaks = sum(count(tables[order], "leak") for order in ORDERS[:2])
-    lost = sum(count(tables[order], "nothing") for order in ORDERS[:2])
-    print(f"\n{leaks} leaks with redaction, {count(tables['never'], 'leak')} without.")  # noqa: T201
-    return leaks + lost
+    """Print the table in Markdown, and return how many cells are not as they should be."""
+    from peers import COLUMNS
+
+    tables = {order: run_apart(order) for order in (*ORDERS, *COLUMNS)}
+    every = frozenset(tables["never"])
+    claims = {o: COLUMNS[o].claims if o in COLUMNS else None for o in tables}
+    heads = [
+        "installed before",
+        "installed after",
+        "without",
+        *(c.head() for c in COLUMNS.values()),
+    ]
+    rows = [["Leaks", *heads], ["---"] * (len(heads) + 1)]
+    for name in tables["never"]:
+        claimed = {order: name in (claims[order] or every) for order in tables}
+        texts = (shown(tables[order][name], claimed=claimed[order]) for order in tables)
+        rows.append([name, *texts])
+    rows.append(["all", *(of_all(table) for table in tables.values())])
+    parts = ({name: t[name] for name in claims[order] or every} for order, t in tables.items())
+    rows.append(["those not in parentheses", *map(of_all, parts)])
+    print("\n".join(f"| {' | '.join(row)} |" for row in rows))  # noqa: T201
+    wanted = {"before": "ok", "after": "ok", "never": "leak"}
+    return sum(cells(tables[o]) - count(tables[o], verdict) for o, verdict in wanted.items())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from leak_matrix import ORDERS, count, run_apart
+from peers import COLUMNS
+from ways import WAYS
 
 pytest.importorskip("sentry_sdk")
 
@@ -22,3 +24,9 @@ def test_the_matrix(order: str) -> None:
     }
     assert wrong == {}
     assert count(table, wanted) == sum(map(len, table.values()))
+
+
+def test_what_others_claim_are_ways() -> None:
+    """`nox -s leaks` compares with them; they are not installed here."""
+    claims = [column.claims for column in COLUMNS.values()]
+    assert frozenset().union(*(claim for claim in claims if claim is not None)) <= set(WAYS)
