@@ -69,7 +69,7 @@ def demo(session: nox.Session) -> None:
     if name not in examples:
         session.error(f"There is no example {name!r}; there are: {', '.join(sorted(examples))}")
     requirements = examples[name].with_name("requirements.txt")
-    session.install("--quiet", ".", *(["-r", str(requirements)] if requirements.exists() else []))
+    _install(session, ".", *(["-r", str(requirements)] if requirements.exists() else []))
     session.run("python", str(examples[name]), *arguments, env=CLEAN_ENV)
 
 
@@ -126,7 +126,7 @@ def live(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, docstrings and the floors: which room may import which."""
-    session.install("--quiet", *dependency_groups(PYPROJECT, "lint"))
+    _install(session, *dependency_groups(PYPROJECT, "lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("interrogate", "src")
@@ -136,7 +136,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy reads everything, pyright what users write against (never run)."""
-    session.install("--quiet", "--editable", ".[all]", *dependency_groups(PYPROJECT, "types"))
+    _install(session, "--editable", ".[all]", *dependency_groups(PYPROJECT, "types"))
     usage = ROOT / "tests" / "typing"
     files = sorted(map(str, usage.glob("*.py")))
     session.run("mypy", "src", "noxfile.py", "dev.py", "bench", *files)
@@ -149,7 +149,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning or a dangling reference fails."""
-    session.install("--quiet", "--editable", ".[all]", *dependency_groups(PYPROJECT, "docs"))
+    _install(session, "--editable", ".[all]", *dependency_groups(PYPROJECT, "docs"))
     session.run("sphinx-build", "-n", "-W", "--keep-going", "-q", "docs", "docs/_build/html")
     session.log("Open docs/_build/html/index.html")
 
@@ -158,7 +158,7 @@ def docs(session: nox.Session) -> None:
 def leaks(session: nox.Session) -> None:
     """Send a secret's spellings over the ways out, and print what leaks: with us nothing may."""
     _install_wheel(session)
-    session.install("--quiet", *dependency_groups(PYPROJECT, "leaks"))
+    _install(session, *dependency_groups(PYPROJECT, "leaks"))
     session.run("python", "tests/redaction/leak_matrix.py", env=CLEAN_ENV)
 
 
@@ -166,11 +166,16 @@ def leaks(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Run the measurements, or those named: `-- [--quick] NAME`."""
     # `backends` starts the servers of the tests.
-    session.install("--quiet", ".[all]", *dependency_groups(PYPROJECT, "tests"))
+    _install(session, ".[all]", *dependency_groups(PYPROJECT, "tests"))
     flags = [argument for argument in session.posargs if argument.startswith("-")]
     names = [argument for argument in session.posargs if argument not in flags]
     for name in names or sorted(path.stem for path in ROOT.glob("bench/*.py")):
         session.run("python", f"bench/{name}.py", *flags, env=CLEAN_ENV)
+
+
+def _install(session: nox.Session, *what: str) -> None:
+    """Install *what*; Python compiles what it imports, pip would compile all that there is."""
+    session.install("--quiet", "--no-compile", *what)
 
 
 def _install_wheel(session: nox.Session, *pins: str, group: str = "tests") -> None:
@@ -178,9 +183,9 @@ def _install_wheel(session: nox.Session, *pins: str, group: str = "tests") -> No
     wheel = _build_wheel(session)
     newest = () if pins else ("--upgrade", "--upgrade-strategy", "eager")
     tools = dependency_groups(PYPROJECT, group)
-    session.install("--quiet", *newest, f"{wheel}[all]", *tools, *pins)
+    _install(session, *newest, f"{wheel}[all]", *tools, *pins)
     # A kept environment may hold an older wheel of the same version, which pip leaves alone.
-    session.install("--quiet", "--force-reinstall", "--no-deps", wheel)
+    _install(session, "--force-reinstall", "--no-deps", wheel)
 
 
 def _build_wheel(session: nox.Session, built: list[str] = []) -> str:  # noqa: B006
