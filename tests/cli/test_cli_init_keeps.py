@@ -12,6 +12,7 @@ from newcomer import COMMAND, Here, Newcomer, Terminal, keys_of
 
 from safetwilio.testing import Emulator, EmulatorServer
 from safetwilio.testing.faults import drop, latency, status
+from support import auth_token, key_secret, leaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,6 +181,15 @@ def test_a_place_that_cannot_be_written_is_refused_first(
 ) -> None:
     done = here.init(*arguments, **env)
     assert (done.returncode, code in done.stderr) == (status_, True)
+    assert not here.emulator.requests
+
+
+@pytest.mark.parametrize("secret", [auth_token, key_secret])
+def test_a_secret_is_no_name_of_a_service(here: Here, secret: Callable[[], str]) -> None:
+    value = secret()
+    done = here.init("--service", value)
+    assert (done.returncode, "[ST906]" in done.stderr) == (2, True)
+    assert leaks(done.stderr + done.stdout, [value]) == []
     assert not here.emulator.requests
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from safetwilio.cli.output import say, say_problems, say_wrapped, show_json
 from safetwilio.errors import BackendDenied, BackendError, ConfigurationError, UsageError
 from safetwilio.problems import Problem, command, faults
+from safetwilio.shapes import AUTH_TOKEN_LENGTH, is_key_secret
 
 if TYPE_CHECKING:
     from safetwilio.backends.interface import Absent, Found, WritableBackend
@@ -121,6 +122,7 @@ def _make(arguments: argparse.Namespace, account: str | None) -> int:
     from safetwilio.cli.prompts import ask_for_account_sid, ask_for_token
     from safetwilio.provisioning import provision, service_of
 
+    _require_name(arguments.service)
     target = _target(arguments.backend, account)
     _require_untracked(target.path)
     seen = _look(target, account, whatever=arguments.replace)
@@ -151,6 +153,17 @@ def _make(arguments: argparse.Namespace, account: str | None) -> int:
         show_json(_as_dict(done, changed, problems))
     _report(done, target, problems, account=account, ignored="gitignore" in changed)
     return _PARTIAL if faults(problems) else 0
+
+
+def _require_name(service: str | None) -> None:
+    """Raise ST906 for what looks like a secret: the key's name is shown in the Console."""
+    if service is not None and len(service) == AUTH_TOKEN_LENGTH and is_key_secret(service):
+        raise UsageError(
+            f"--service has the form of a secret ({AUTH_TOKEN_LENGTH} letters and digits), and "
+            "would be shown in the Console as a part of the key's name. Give the service's name. "
+            "If it was a secret, your shell has it in its history now: replace it.",
+            code="ST906",
+        )
 
 
 def _target(text: str | None, account: str | None) -> _Target:
