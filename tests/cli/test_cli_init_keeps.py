@@ -184,11 +184,11 @@ def test_a_place_that_cannot_be_written_is_refused_first(
     assert not here.emulator.requests
 
 
-@pytest.mark.parametrize("secret", [auth_token, key_secret])
-def test_a_secret_is_no_name_of_a_service(here: Here, secret: Callable[[], str]) -> None:
+@pytest.mark.parametrize(("secret", "code"), [(auth_token, "ST908"), (key_secret, "ST906")])
+def test_a_secret_is_no_name_of_a_service(here: Here, secret: Callable[[], str], code: str) -> None:
     value = secret()
     done = here.init("--service", value)
-    assert (done.returncode, "[ST906]" in done.stderr) == (2, True)
+    assert (done.returncode, f"[{code}]" in done.stderr) == (2, True)
     assert leaks(done.stderr + done.stdout, [value]) == []
     assert not here.emulator.requests
 
