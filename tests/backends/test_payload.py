@@ -97,6 +97,10 @@ BROKEN = {
     "cut off": ('{"api_secret": "{secret}"', "not JSON: line 1"),
     "an array": ('["{secret}"]', "JSON, but not an object"),
     "twice": ('{"api_secret": "{secret}", "api_secret": "other"}', "api_secret is there twice"),
+    "a line twice": (
+        "TWILIO_API_SECRET={secret}\nTWILIO_API_SECRET=other\n",
+        "TWILIO_API_SECRET is there twice",
+    ),
     "a list": ('{"api_secret": ["{secret}"]}', "api_secret is a list, not a text"),
     "a number": ('{"api_secret": 12345}', "api_secret is a int, not a text"),
     "too deep": ('{"a":' * 100_000, "JSON that cannot be read"),

@@ -28,6 +28,7 @@ _HOW = (
     'Write a JSON object: {"account_sid": "AC…", "api_key": "SK…", "api_secret": "…"}, or the '
     "lines TWILIO_ACCOUNT_SID=AC…, TWILIO_API_KEY=SK… and TWILIO_API_SECRET=…"
 )
+_TWICE = "{} is there twice, with different values"
 # What a key says of itself, besides the pair: no longer true when another key takes its place.
 _OF_THE_KEY = ("key_type",)
 
@@ -179,7 +180,7 @@ def _object(text: str, failures: Failures) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         what = f"not JSON: line {error.lineno}, column {error.colno}"
     except _Twice as error:
-        what = f"{error.args[0]} is there twice, with different values"
+        what = _TWICE.format(error.args[0])
     except (RecursionError, ValueError):  # too deep, or a number of too many digits
         what = "JSON that cannot be read"
     if what:
@@ -205,8 +206,12 @@ def _not_an_object(failures: Failures) -> BackendError:
 
 
 def _from_lines(text: str, known: frozenset[str], failures: Failures) -> dict[str, str]:
-    found = {name: value for name, value in _lines(text) if name in known}
-    if not found and not any(True for _ in _lines(text)):
+    lines = tuple(_lines(text))
+    found: dict[str, str] = {}
+    for name, value in lines:
+        if name in known and found.setdefault(name, value) != value:
+            raise failures.malformed(what=_TWICE.format(name), fix=_HOW)
+    if not lines:
         size = len(text.strip())
         raise failures.malformed(
             what=f"one text of {size} characters: which field it is, nobody can tell"
