@@ -165,8 +165,8 @@ def leaks(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run the measurements, or those named: `-- [--quick] NAME`."""
-    # `backends` starts the servers of the tests.
-    _install(session, ".[all]", *dependency_groups(PYPROJECT, "tests"))
+    # `backends` starts the servers of the tests, `redaction` compares with what `leaks` does.
+    _install(session, ".[all]", *dependency_groups(PYPROJECT, "tests", "leaks"))
     flags = [argument for argument in session.posargs if argument.startswith("-")]
     names = [argument for argument in session.posargs if argument not in flags]
     for name in names or sorted(path.stem for path in ROOT.glob("bench/*.py")):
