@@ -113,7 +113,7 @@ def of_lines(way: str, seconds: float) -> dict[str, float]:
         handler.addFilter(Filter())
     elif way != "bare":
         sys.path[:0] = [str(PEERS), str(PEERS.parent)]
-        from peers import COLUMNS
+        from peers import COLUMNS  # type: ignore[import-not-found]  # of the tests
 
         with contextlib.redirect_stdout(io.StringIO()):
             COLUMNS[way](KEY, SECRET).logger(logger)
