@@ -33,6 +33,7 @@ ONCE = (
     "clients/test_client_interrupted.py",
     "examples/test_keyring_plugin.py",
     "redaction/test_leaks.py",
+    "redaction/test_many_cases.py",
     "redaction/test_pytest_reports.py",
     "test_docs.py",
     "test_provisioning.py",

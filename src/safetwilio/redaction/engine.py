@@ -11,13 +11,9 @@ a registered value has other characters, these count as letters too.
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
-from functools import cache
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetwilio.redaction import jwts, patterns
+from safetwilio.redaction import jwts, patterns, wrapping
 from safetwilio.redaction.fingerprints import SHORT, fingerprint, has_fingerprint
 from safetwilio.redaction.grams import ANCHOR, STEP, Grams
 from safetwilio.redaction.patterns import SID_LENGTH, Kind
@@ -37,13 +33,7 @@ FAILED = "[TWILIO:redaction-failed]"
 
 _HIDDEN: dict[Kind, str] = {"body": "dropped", "phone": "hidden"}  # a fingerprint would tell them
 _SHORTEST_VALUE = 32  # of what is secret by its surroundings
-_LINE = 64  # the shortest line of wrapped base64
-_LONGEST_LINE = _LINE + 4
-_BASE64 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/_-"
 _GOES_ON = b"+/_-.\\"
-_WRAPPED_LINE = rb"(?<=[0-9A-Za-z+/_-]{64}%b)"
-_BREAKS = (rb"\n", rb"\r\n", rb"\\n", rb"\\r\\n")
-_HALF_A_BREAK = rb"(?<=[0-9A-Za-z+/_-]{64})(?:\r?\n|(?:\\r)?\\n|\r|\\|\\r|\\r\\)\Z"
 _LEADS = ((4, 0xF0), (3, 0xE0), (2, 0xC0))  # how long the characters are that begin so
 _CONTINUATION = range(0x80, 0xC0)  # the bytes of UTF-8 that never begin a character
 
@@ -123,7 +113,7 @@ class Matcher:
         """
         if self._is_finished(data):
             return len(data)
-        joined, places = _joined(data, with_last=True)
+        joined, places = wrapping.unwrapped(data, with_last=True)
         begin = min(
             places.original(self._grams.unfinished(joined)),
             patterns.unfinished(data),
@@ -146,16 +136,14 @@ class Matcher:
         if not self._is_ascii and not last.isascii():
             return False
         if last in b"\r\n" and last.translate(self.shape) == b" ":
-            line = data[-_LONGEST_LINE:].rstrip(b"\r\n")[-_LINE:]
-            return len(line) < _LINE or bool(line.translate(None, _BASE64))
+            return not wrapping.ends_in_full_line(data)
         return last.translate(self.shape) == b" " and last not in _GOES_ON
 
     def _spans(self, data: bytes, shape: bytes) -> list[Span]:
         found: list[Span] = []
         known, sids, credentials = self._look_at_runs(data, shape, found)
-        # Finding one byte costs little.
-        if len(data) > _LINE and (data.find(b"\n") >= 0 or data.find(b"\\") >= 0):
-            joined, places = _joined(data)
+        if wrapping.has_full_line(data):
+            joined, places = wrapping.unwrapped(data)
             if joined is not data:
                 found += (c[:3] for c in self._chains(joined, places) if c[3])
         if known:
@@ -190,7 +178,8 @@ class Matcher:
                         known = True
                     break
             if end - run >= _SHORTEST_VALUE:
-                credentials = credentials or patterns.may_name_a_secret(data, run)
+                last = end - _SHORTEST_VALUE
+                credentials = credentials or patterns.may_name_a_secret(data, run, last)
                 if not sids and end - run >= SID_LENGTH:
                     sids = data.find(b"AC", run, end) >= 0 or data.find(b"SK", run, end) >= 0
             run = shape.find(needle, end)
@@ -213,11 +202,10 @@ class Matcher:
             yield from patterns.bodies(data)
 
     def _chains(
-        self, data: bytes, places: _Places | None
+        self, data: bytes, places: wrapping.Places | None
     ) -> Iterator[tuple[int, int, bytes, bool]]:
         """Yield where fragments begin and end, their mask, and whether they are long enough."""
-        for begin, end, shown, least in self._grams.chains(data):
-            is_hidden = end - begin >= least
+        for begin, end, shown, is_hidden in self._grams.chains(data):
             if places:
                 yield places.original(begin), places.original(end - 1) + 1, shown, is_hidden
             else:
@@ -242,38 +230,6 @@ class Matcher:
             end = max(end, next_end)
         merged.append((begin, end, whole.get(data[begin:end], shown)))
         return merged
-
-
-class _Places:
-    """Where the bytes of a text without its line breaks stand in the text with them."""
-
-    def __init__(self, breaks: list[tuple[int, int]]) -> None:
-        lengths = [end - begin for begin, end in breaks]
-        self._removed = [0, *accumulate(lengths)]
-        self._joints = [
-            begin - gone for (begin, _), gone in zip(breaks, self._removed, strict=False)
-        ]
-
-    def original(self, at: int) -> int:
-        return at + self._removed[bisect_right(self._joints, at)]
-
-
-@cache
-def _breaks(*, with_last: bool) -> re.Pattern[bytes]:
-    """Return the pattern of line breaks after full lines of base64, and perhaps of half a one."""
-    whole = b"|".join(b + _WRAPPED_LINE.replace(b"%b", b) for b in _BREAKS)
-    return re.compile(whole + b"|" + _HALF_A_BREAK if with_last else whole)
-
-
-def _joined(data: bytes, *, with_last: bool = False) -> tuple[bytes, _Places]:
-    """Return *data* without the line breaks that wrap base64, and where its bytes were.
-
-    *with_last* also removes what may be the first half of such a break. Without any of them it is
-    the same object.
-    """
-    pattern = _breaks(with_last=with_last)
-    found = [match.span() for match in pattern.finditer(data)]
-    return pattern.sub(b"", data) if found else data, _Places(found)
 
 
 def _characters(data: bytes, begin: int, end: int) -> tuple[int, int]:

@@ -12,7 +12,11 @@ both alphabets: an ASCII letter, digit or colon never gives a character in which
 from __future__ import annotations
 
 from binascii import b2a_base64
-from typing import NamedTuple
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 FRAGMENT = 12
 """So many characters in a row of a secret or its base64 text are hidden."""
@@ -23,10 +27,14 @@ _URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 
 
 class Form(NamedTuple):
-    """One way to write a value: *text*, any *least* characters of which are hidden."""
+    """One way to write a value: *text*, and how much of it is hidden.
+
+    For each place where :data:`FRAGMENT` bytes of it begin, *least* has the length of the shortest
+    piece around them that says as much as so many characters of the value.
+    """
 
     text: bytes
-    least: int
+    least: Sequence[int]
 
 
 def encode(value: str) -> bytes:
@@ -35,16 +43,16 @@ def encode(value: str) -> bytes:
 
 
 def all_forms(value: str) -> list[Form]:
-    """Return the forms of *value*, those of which the shortest fragments are hidden first."""
+    """Return the forms of *value*."""
     raw = encode(value)
     plain = {raw, *_other_case(value), *base64_cores(raw)}
     plain |= {core.translate(_URL_ALPHABET) for core in base64_cores(raw)}
-    rest = {raw.hex().encode(), raw.hex().upper().encode()}
+    found = [_evenly(text, FRAGMENT) for text in plain]
+    found += [_evenly(text.encode(), 2 * FRAGMENT) for text in (raw.hex(), raw.hex().upper())]
     if not (value.isascii() and value.isalnum()):
-        rest |= _escaped(value)
-    found = [Form(text, FRAGMENT) for text in sorted(plain)]
-    found += [Form(text, _least(text, raw)) for text in sorted(rest - plain)]
-    return sorted(found, key=lambda form: form.least)
+        written = {"".join(parts): parts for parts in _escaped(value)}
+        found += map(_by_character, written.values())
+    return found
 
 
 def base64_cores(raw: bytes) -> set[bytes]:
@@ -66,21 +74,44 @@ def _other_case(value: str) -> set[bytes]:
     return {encode(prefix + digits.upper()), encode(prefix + digits.lower())}
 
 
-def _escaped(value: str) -> set[bytes]:
-    """Return how Python, JSON, URLs, HTML and shells write a *value* with other characters."""
+def _escaped(value: str) -> list[list[str]]:
+    """Return how Python, JSON, URLs, HTML and shells write each of the *value*'s characters."""
     import html
     import json
-    import shlex
     from urllib.parse import quote, quote_plus
 
-    raw = encode(value)
-    written = {repr(value)[1:-1], quote(raw, safe=""), quote(raw), quote_plus(raw)}
-    written |= {html.escape(value), html.escape(value, quote=False), shlex.quote(value)[1:-1]}
-    written.add(value)
-    written |= {json.dumps(w, ensure_ascii=a)[1:-1] for w in tuple(written) for a in (True, False)}
-    return {encode(w) for w in written if len(w) >= FRAGMENT}
+    in_python = {"'": "\\'" if '"' in value else "'", '"': '"'}
+    in_a_shell = {"'": "'\"'\"'"}
+    ways: tuple[Callable[[str], str], ...] = (
+        str,
+        lambda c: in_python.get(c) or repr(c)[1:-1],
+        lambda c: quote(encode(c), safe=""),
+        lambda c: quote(encode(c)),
+        lambda c: quote_plus(encode(c)),
+        html.escape,
+        lambda c: html.escape(c, quote=False),
+        lambda c: in_a_shell.get(c, c),
+    )
+    tables = [{character: way(character) for character in set(value)} for way in ways]
+    tables += [
+        {character: json.dumps(part, ensure_ascii=is_ascii)[1:-1] for character, part in t.items()}
+        for t in tuple(tables)
+        for is_ascii in (True, False)
+    ]
+    return [[table[character] for character in value] for table in tables]
 
 
-def _least(text: bytes, raw: bytes) -> int:
-    """Return how many characters of *text* say as much as :data:`FRAGMENT` of *raw*."""
-    return max(FRAGMENT, -(-FRAGMENT * len(text) // len(raw)))
+def _evenly(text: bytes, least: int) -> Form:
+    """Return the form of which any *least* characters are hidden."""
+    return Form(text, [least] * (len(text) - FRAGMENT + 1))
+
+
+def _by_character(parts: list[str]) -> Form:
+    """Return the form that writes each character of the value as one of *parts*."""
+    ends = [0, *accumulate(len(encode(part)) for part in parts)]
+    text = encode("".join(parts))
+    least = [len(text)] * (len(text) - FRAGMENT + 1)
+    for begin, end in zip(ends, ends[FRAGMENT:], strict=False):
+        for at in range(begin, end - FRAGMENT + 1):
+            least[at] = min(least[at], end - begin)
+    return Form(text, least)

@@ -25,12 +25,15 @@ _ASCII = 128
 
 
 class Chain(NamedTuple):
-    """A stretch of a text made of windows of one secret; *least* is how long it must be."""
+    """A stretch of a text made of windows of one secret, and whether it is long enough to hide.
+
+    Secrets may share windows, so what overlaps counts as one, whichever of them each is from.
+    """
 
     begin: int
     end: int
     shown: bytes
-    least: int
+    is_hidden: bool
 
 
 class Grams:
@@ -54,11 +57,11 @@ class Grams:
                 # Wrapped over two lines, the longer part of the shortest form still is a run.
                 needle = min(needle, len(text) // 2)
                 self._anchor(text)
-                entry = (shown, least)
-                for at in range(len(text) - FRAGMENT + 1):
-                    known = windows.setdefault(text[at : at + FRAGMENT], entry)
-                    if known[1] > least:
-                        windows[text[at : at + FRAGMENT]] = (known[0], least)
+                entries = {needed: (shown, needed) for needed in least}
+                for at, needed in enumerate(least):
+                    known = windows.setdefault(text[at : at + FRAGMENT], entries[needed])
+                    if known[1] > needed:
+                        windows[text[at : at + FRAGMENT]] = (known[0], needed)
         for text in extra:
             self._anchor(text)
         self.windows = windows
@@ -82,17 +85,18 @@ class Grams:
         if not self.windows:
             return
         shape = data.translate(self.shape)
-        begin = end = least = 0
-        shown: bytes | None = None
+        first = begin = end = least = 0
+        shown = b""
+        ended: list[tuple[int, int, bytes]] = []
         for at, (next_shown, next_least) in self._windows(data, shape):
-            if next_shown is shown and at < end:
-                end, least = at + FRAGMENT, min(least, next_least)
-                continue
-            if shown is not None:
-                yield Chain(begin, end, shown, least)
-            begin, end, shown, least = at, at + FRAGMENT, next_shown, next_least
-        if shown is not None:
-            yield Chain(begin, end, shown, least)
+            if at >= end:
+                yield from _together(first, end, least, [*ended, (begin, end, shown)])
+                first, begin, least, shown, ended = at, at, next_least, next_shown, []
+            elif next_shown is not shown:
+                ended.append((begin, end, shown))
+                begin, shown = at, next_shown
+            end, least = at + FRAGMENT, min(least, next_least)
+        yield from _together(first, end, least, [*ended, (begin, end, shown)])
 
     def _windows(self, data: bytes, shape: bytes) -> Iterator[tuple[int, tuple[bytes, int]]]:
         needle = b"a" * FRAGMENT
@@ -137,3 +141,12 @@ class Grams:
             if found < len(self._sorted) and self._sorted[found].startswith(tail):
                 return at
         return len(data)
+
+
+def _together(
+    first: int, end: int, least: int, parts: list[tuple[int, int, bytes]]
+) -> Iterator[Chain]:
+    """Yield *parts*, each of which overlaps the next, as what all from *first* to *end* make."""
+    if first < end:
+        for part in parts:
+            yield Chain(*part, is_hidden=end - first >= least)

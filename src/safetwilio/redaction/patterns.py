@@ -88,9 +88,12 @@ def sendgrid_keys(data: bytes) -> Iterator[Stretch]:
         yield found.start(), found.end(), "sendgrid", found[0]
 
 
-def may_name_a_secret(data: bytes, run: int) -> bool:
-    """Return ``False`` if what stands before *run* in *data* does not make a secret of it."""
-    before = data[max(0, run - _LONGEST_NAME) : run].lower()
+def may_name_a_secret(data: bytes, run: int, last: int) -> bool:
+    """Return ``False`` if what stands before *last* does not make a secret of what follows.
+
+    It may stand in the same *run*, which goes on over a ``=`` when a registered value has one.
+    """
+    before = data[max(0, run - _LONGEST_NAME) : last].lower()
     return before.find(b"oken") >= 0 or before.find(b"secret") >= 0 or before.find(b"basic") >= 0
 
 
@@ -113,7 +116,8 @@ def basic(data: bytes) -> Iterator[Stretch]:
     source = _BASIC + rb"((?:QU[MN]|U0[st])[0-9A-Za-z+/]{50,400}+)"
     for found in _pattern(source).finditer(data):
         text = found[1]
-        pair = a2b_base64(text[: len(text) // 4 * 4] + text[len(text) // 4 * 4 :].ljust(4, b"="))
+        rest = len(text) % 4  # one character alone says nothing, and cannot be read
+        pair = a2b_base64(text[:-1] if rest == 1 else text + b"=" * (-rest % 4))
         if not _pattern(rb"(?:AC|SK)[0-9a-fA-F]{32}:").match(pair):
             continue
         begin, end = found.span(1)
