@@ -21,8 +21,9 @@ nitpick_ignore_regex = [
     # Other projects' names: without intersphinx, which needs a network, they lead nowhere.
     (r"py:.*", r"(?!safetwilio\.)\w+\..+"),
     (r"py:class", r"(Async)?HttpClient|CredentialProvider|Response"),  # Twilio's, as annotated
-    (r"py:class", r"AccessTokenGrant|timedelta"),
+    (r"py:class", r"AccessTokenGrant|SecretStr|timedelta"),
     (r"py:class", r"KeyType|State|Kind|Requirement|Severity"),  # names of a Literal
+    (r"py:class", r"Headers|Params"),  # names of a Union
 ]
 
 html_theme = "furo"

@@ -25,6 +25,7 @@ PROGRAMS = (
     "docs/configuration.md",
     "docs/redaction.md",
     "docs/access-tokens.md",
+    "docs/webhooks.md",
     "docs/backends/index.md",
 )
 PROJECTS = ("docs/testing.md", "docs/testing-compared.md")

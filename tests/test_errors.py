@@ -20,7 +20,11 @@ from safetwilio.errors import (
     RedactionError,
     RefusedBeforeSending,
     SafeTwilioError,
+    SignatureMismatch,
+    SignerNotAllowed,
+    UnsignedRequest,
     UsageError,
+    WebhookError,
     combined,
     configuration_error,
 )
@@ -42,6 +46,10 @@ SENTENCES = (
     RefusedBeforeSending,
     AccountOperationError,
     UsageError,
+    WebhookError,
+    UnsignedRequest,
+    SignatureMismatch,
+    SignerNotAllowed,
 )
 
 

@@ -42,7 +42,7 @@ Requirement = Literal["restricted"]
 class AccountHealth(NamedTuple):
     """One booted account: *name*, fingerprints, where the key is from, *age* in seconds.
 
-    *not_refreshed* says why the last :func:`refresh` kept the key, if it failed.
+    *not_refreshed* says why the last :func:`safetwilio.refresh` kept the key, if it failed.
     """
 
     name: str

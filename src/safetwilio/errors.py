@@ -11,6 +11,10 @@
     │   │   └── BackendDenied
     │   ├── MasterTokenInUse          ST5xx
     │   └── MissingExtra              ST901, also an ImportError
+    ├── WebhookError                  ST4xx, carries .reason and .status
+    │   ├── UnsignedRequest           ST401
+    │   ├── SignatureMismatch         ST402
+    │   └── SignerNotAllowed          ST403 to ST405
     ├── RedactionError                ST7xx
     ├── RefusedBeforeSending          ST8xx
     ├── AccountOperationError         ST6xx
@@ -153,6 +157,49 @@ class RefusedBeforeSending(SafeTwilioError):
     code = "ST800"
 
 
+class WebhookError(SafeTwilioError):
+    """A webhook is refused, because nothing proves that it is Twilio's (ST4xx).
+
+    *reason* is a short word for logs and metrics (``wrong-signature``); *status* is the HTTP status
+    to answer with. Nothing of it is for the sender to read.
+    """
+
+    code = "ST400"
+    reason: str = "refused"
+    status: ClassVar[int] = 403
+
+    def __init__(self, message: str, *, reason: str | None = None, code: str | None = None) -> None:
+        """Say *message* and give the *reason* in a word."""
+        super().__init__(message, code=code)
+        if reason is not None:
+            self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the message, the reason and the code."""
+        return _rebuild_refusal, (type(self), self.args[0], self.reason, self.code)
+
+
+class UnsignedRequest(WebhookError):
+    """The request has no signature (ST401)."""
+
+    code = "ST401"
+    reason = "unsigned"
+
+
+class SignatureMismatch(WebhookError):
+    """Signature, body or form of the request are not what Twilio would send (ST402)."""
+
+    code = "ST402"
+    reason = "wrong-signature"
+
+
+class SignerNotAllowed(WebhookError):
+    """The SharedKey (ST403), the algorithm (ST404) or an Auth Token (ST405) is not allowed."""
+
+    code = "ST403"
+    reason = "unknown-key"
+
+
 class AccountOperationError(SafeTwilioError):
     """An operation on the Twilio account did not succeed (ST6xx)."""
 
@@ -208,6 +255,12 @@ def combined(errors: Sequence[ConfigurationError]) -> ConfigurationError:
 
 def _rebuild(kind: type[SafeTwilioError], message: str, code: str) -> SafeTwilioError:
     return kind(message, code=code)
+
+
+def _rebuild_refusal(
+    kind: type[WebhookError], message: str, reason: str, code: str
+) -> WebhookError:
+    return kind(message, reason=reason, code=code)
 
 
 def _rebuild_configuration(
