@@ -8,11 +8,10 @@ import time
 import pytest
 
 from safetwilio.backends import deadline as module
+from safetwilio.backends.budget import BOOT_SECONDS, boot_budget
 from safetwilio.backends.deadline import (
-    BOOT_SECONDS,
     SECONDS,
     Deadline,
-    boot_budget,
     deadline_of,
     run,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from safetwilio.backends import trace
-from safetwilio.backends.deadline import boot_budget
+from safetwilio.backends.budget import boot_budget
 from safetwilio.backends.documents import PAIR
 from safetwilio.backends.interface import Absent, Found, WritableBackend
 from safetwilio.backends.locate import open_backend

@@ -11,27 +11,23 @@ import math
 import random
 import threading
 import time
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from safetwilio.backends.budget import BOOT_SECONDS, boot_end
 from safetwilio.backends.locate import unreadable
 from safetwilio.redaction.hush import hushed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from safetwilio.backends.locate import Reference
 
 SECONDS = 5.0
-BOOT_SECONDS = 15.0
 OPTION = "timeout"
 _SHORTEST = 0.1
 _FIRST_PAUSE = 0.1
 
 Answer = TypeVar("Answer")
-
-_boot_end: ContextVar[float | None] = ContextVar("safetwilio_boot_end", default=None)
 
 
 class Deadline:
@@ -69,16 +65,6 @@ class Outcome(NamedTuple, Generic[Answer]):
     number: int = 0
 
 
-@contextmanager
-def boot_budget(seconds: float = BOOT_SECONDS) -> Iterator[None]:
-    """Let all backends asked within this block share *seconds*."""
-    token = _boot_end.set(time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        _boot_end.reset(token)
-
-
 def deadline_of(reference: Reference) -> Deadline:
     """Return when *reference* must have answered: its ``timeout=`` in seconds, else 5.
 
@@ -92,7 +78,7 @@ def deadline_of(reference: Reference) -> Deadline:
             reference,
             f"Its option {OPTION} is a number of seconds from {_SHORTEST} to {BOOT_SECONDS:g}.",
         )
-    end = _boot_end.get()
+    end = boot_end()
     if end is None:
         return Deadline(seconds)
     left = round(max(0.0, end - time.monotonic()), 1)  # it is told

@@ -25,8 +25,7 @@ from safetwilio.backends.documents import (
     variable,
     variables,
 )
-from safetwilio.backends.failures import silent
-from safetwilio.backends.interface import Absent, Found, seal
+from safetwilio.backends.interface import Absent, Found, seal, silent
 from safetwilio.backends.locate import require_options
 from safetwilio.errors import BackendDenied, BackendError
 from safetwilio.problems import Attempt, Problem

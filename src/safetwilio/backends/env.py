@@ -6,8 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from safetwilio.backends.documents import Document, is_secret, variables
-from safetwilio.backends.failures import silent
-from safetwilio.backends.interface import seal
+from safetwilio.backends.interface import seal, silent
 from safetwilio.backends.locate import require_options, unreadable
 
 if TYPE_CHECKING:

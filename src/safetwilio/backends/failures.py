@@ -6,38 +6,16 @@ decides which one it is; nothing of the vendor's own message is passed on, becau
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from safetwilio.errors import BackendDenied, BackendError, BackendUnavailable, ConfigurationError
+from safetwilio.backends.interface import silent
+from safetwilio.errors import BackendDenied, BackendError, BackendUnavailable
 from safetwilio.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from safetwilio.backends.locate import Reference
 
-Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
-
-
-def silent(method: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-    """Let the errors of *method* leave alone: the frames they came through hold what was read.
-
-    Every public method of a remote backend is decorated with it.
-    """
-
-    @functools.wraps(method)
-    def alone(*arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
-        failure: ConfigurationError
-        try:
-            return method(*arguments, **options)
-        except ConfigurationError as error:
-            failure = error.with_traceback(None)
-            failure.__cause__ = failure.__context__ = None
-        raise failure
-
-    return alone
+__all__ = ["Failures", "silent"]
 
 
 class Failures(NamedTuple):

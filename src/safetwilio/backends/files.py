@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from safetwilio.backends.disk import KUBERNETES_LINK, is_directory, read_text
 from safetwilio.backends.documents import Document, contradiction, is_secret, variables
-from safetwilio.backends.failures import silent
-from safetwilio.backends.interface import Absent, seal
+from safetwilio.backends.interface import Absent, seal, silent
 from safetwilio.backends.locate import require_options
 from safetwilio.errors import BackendError, ConfigurationError
 from safetwilio.problems import Attempt, Problem

@@ -6,19 +6,30 @@ broken": the chain stops and the boot says so. Half a pair is broken, never abse
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+import functools
+from typing import (
+    TYPE_CHECKING,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    runtime_checkable,
+)
 
 from pydantic import SecretStr
 
 from safetwilio import shapes
+from safetwilio.errors import ConfigurationError
 from safetwilio.redaction.registry import SHORTEST, register
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from safetwilio.problems import Attempt, Problem
 
 
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 _LONGEST = 512  # characters; what is longer is a wrong file, not a secret
 
 
@@ -126,3 +137,22 @@ def _may_be_secret(bare: str, *, secret: bool) -> bool:
 
 def _bare(text: str) -> str:
     return text.strip().strip("\ufeff").strip()
+
+
+def silent(method: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    """Let the errors of *method* leave alone: the frames they came through hold what was read.
+
+    Every public method of a remote backend is decorated with it.
+    """
+
+    @functools.wraps(method)
+    def alone(*arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
+        failure: ConfigurationError
+        try:
+            return method(*arguments, **options)
+        except ConfigurationError as error:
+            failure = error.with_traceback(None)
+            failure.__cause__ = failure.__context__ = None
+        raise failure
+
+    return alone
