@@ -9,7 +9,7 @@ from walker import documents_are_there, kinds, walk
 
 from safetwilio.testing.routes import ROUTES
 
-SEED, CALLS = 1, 200
+SEED, CALLS = 1, 500
 MANY = 0.8  # of the routes: a short walk does not come everywhere
 
 
