@@ -19,7 +19,7 @@ SHA256 = "HMAC_SHA256"
 DIGESTS = {SHA256: "sha256", SHA1: "sha1"}
 BODY_HASH = "bodySHA256"
 
-_DEFAULT_PORTS = {"https": "443", "http": "80", "wss": "443", "ws": "80"}
+DEFAULT_PORTS = {"https": "443", "http": "80", "wss": "443", "ws": "80"}
 _LARGEST_PORT = 65535
 _LONGEST_PORT = 5
 
@@ -66,19 +66,24 @@ def port_variants(url: str) -> tuple[str, ...]:
     Twilio signs sometimes the one and sometimes the other; its own validator tries the same two.
     """
     scheme, separator, rest = url.partition("://")
-    default = _DEFAULT_PORTS.get(scheme.lower())
+    default = DEFAULT_PORTS.get(scheme.lower())
     if not separator or default is None:
         return (url,)
-    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
-    authority = rest[:end]
+    authority, target = split_target(rest)
     host, port = split_port(authority)
     if not host or host.endswith("@"):
         return (url,)
     if port is None:
-        return (url, f"{scheme}://{host}:{default}{rest[end:]}")
+        return (url, f"{scheme}://{host}:{default}{target}")
     if not is_port(port):
         return (url,)
-    return (url, f"{scheme}://{host}{rest[end:]}")
+    return (url, f"{scheme}://{host}{target}")
+
+
+def split_target(rest: str) -> tuple[str, str]:
+    """Return the authority with which *rest* begins, what follows a URL's ``://``, and the rest."""
+    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    return rest[:end], rest[end:]
 
 
 def split_port(authority: str) -> tuple[str, str | None]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from safetwilio.webhooks import canonical
-from safetwilio.webhooks.headers import read, signer
+from safetwilio.webhooks.headers import pairs, read, signer
 from safetwilio.webhooks.refusals import Reason, message
+from safetwilio.webhooks.urls import UNENCODED
 from safetwilio.webhooks.verify import has_hashes, matches
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from safetwilio.webhooks.headers import Headers
     from safetwilio.webhooks.signing import SigningSecrets
 
-_UNENCODED = "/:@!$&'()*+,;=~"
 _MOST_SLASHES = 8  # each of which may have been %2F
 _OTHER_SCHEME = {"http": "https", "https": "http", "ws": "wss", "wss": "ws"}
 _HOST_HEADERS = {
@@ -94,8 +94,8 @@ def _refused(reason: Reason) -> Finding:
 def _explained(
     url: str, params: Any, body: bytes | None, headers: Headers, secrets: SigningSecrets
 ) -> Iterator[Finding]:
-    pairs: Any = list(headers.items() if hasattr(headers, "items") else headers)
-    given, settings = read(pairs)
+    named: Any = list(pairs(headers))
+    given, settings = read(named)
     key, algorithm = signer(settings, canonical.SHA1)
     if not given:
         yield _refused("unsigned")
@@ -107,8 +107,8 @@ def _explained(
         signers = secrets.auth_tokens if key is None else (secrets.shared_keys[key],)
         proofs = [each.get_secret_value().encode() for each in signers]
         added = canonical.signed_params(params)
-        groups = _groups(_parsed(url, added), pairs)
-        yield from _tried(_parsed(url, added), groups, proofs, algorithm, given.encode())
+        start = _parsed(url, added)
+        yield from _tried(start, _groups(start, named), proofs, algorithm, given.encode())
         wanted = canonical.body_hashes(url)
         if body and not wanted:
             yield _refused("no-body-hash")
@@ -147,9 +147,9 @@ def _tried(
 
 def _parsed(url: str, added: bytes) -> _Signed:
     scheme, _, rest = url.partition("://")
-    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
-    path, mark, query = rest[end:].partition("?")
-    return _Signed(scheme, rest[:end], path, mark + query, added)
+    authority, target = canonical.split_target(rest)
+    path, mark, query = target.partition("?")
+    return _Signed(scheme, authority, path, mark + query, added)
 
 
 def _groups(signed: _Signed, headers: Any) -> tuple[list[_Change], ...]:
@@ -200,7 +200,7 @@ def _paths(signed: _Signed) -> list[_Change]:
         plain = unquote(start)
         changes.append(_Change({"path": plain}, decoded))
         changes += [
-            _Change({"path": quote(plain, safe=safe)}, encoded) for safe in ("/", _UNENCODED)
+            _Change({"path": quote(plain, safe=safe)}, encoded) for safe in ("/", UNENCODED)
         ]
         inner = [at for at, character in enumerate(start) if character == "/" and at]
         changes += [

@@ -42,15 +42,19 @@ _KNOWN: dict[object, str] = {
 }
 
 
+def pairs(headers: Headers) -> Iterable[tuple[Any, Any]]:
+    """Return the names and values of *headers*."""
+    return headers.items() if hasattr(headers, "items") else headers
+
+
 def read(headers: Headers) -> tuple[str | None, str | None]:
     """Return the signature and the settings of *headers*, a mapping, pairs, or a WSGI environ.
 
     A name that comes twice raises ``ValueError``: which of them counts would be for the sender
     to choose.
     """
-    items: Iterable[tuple[Any, Any]] = headers.items() if hasattr(headers, "items") else headers
     found: dict[str, str] = {}
-    for name, value in items:
+    for name, value in pairs(headers):
         header = _KNOWN.get(name.lower())
         if header is None:
             continue

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from safetwilio.errors import ConfigurationError, WebhookError
 from safetwilio.problems import Problem
-from safetwilio.webhooks.canonical import is_port, split_port
+from safetwilio.webhooks.canonical import DEFAULT_PORTS, is_port, split_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     _Networks = tuple[IPv4Network | IPv6Network, ...]
 
 _RAW = frozenset(map(chr, range(0x21, 0x7F))) - {"#"}  # what a request line can hold
-_UNENCODED = "/:@!$&'()*+,;=~"  # RFC 3986: what a path may have as it is
+UNENCODED = "/:@!$&'()*+,;=~"  # RFC 3986: what a path may have as it is
 _HOST_NAME = frozenset(string.ascii_letters + string.digits + "-._")
 _LITERAL = frozenset(string.hexdigits + ":.")
 _USER = frozenset(string.ascii_letters + string.digits + "-._~!$&'()*+,;=:%")
 _LONGEST_HOST = 255
-_DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 _WEBSOCKET = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
@@ -147,7 +146,7 @@ def _url(
             scheme, rest = origin
             return f"{_WEBSOCKET[scheme] if seen.scheme in {'ws', 'wss'} else scheme}{rest}{target}"
         scheme, host = _forwarded(seen, networks)
-        is_good = scheme in _DEFAULT_PORTS and _is_authority(host)
+        is_good = scheme in DEFAULT_PORTS and _is_authority(host)
     except Exception:  # noqa: BLE001 - nobody's input makes a 500
         return None
     return f"{scheme}://{host}{target}" if is_good else None
@@ -173,7 +172,7 @@ def _forwarded(seen: _Seen, networks: _Networks) -> tuple[str, str]:
     if proto:
         scheme = _WEBSOCKET[proto.lower()] if scheme in {"ws", "wss"} else proto.lower()
     host = name or host
-    if port and split_port(host)[1] is None and port != _DEFAULT_PORTS.get(scheme):
+    if port and split_port(host)[1] is None and port != DEFAULT_PORTS.get(scheme):
         host = f"{host}:{port}"
     return scheme, host
 
@@ -206,7 +205,7 @@ def _origin(public_url: str) -> tuple[str, str] | None:
     scheme, separator, rest = public_url.partition("://")
     authority, slash, path = rest.partition("/")
     user, at, host = authority.rpartition("@")
-    if scheme.lower() not in _DEFAULT_PORTS or not separator or not _is_authority(host):
+    if scheme.lower() not in DEFAULT_PORTS or not separator or not _is_authority(host):
         return None
     if at and not _USER.issuperset(user):
         return None
@@ -228,12 +227,12 @@ def _seen_by_wsgi(environ: Mapping[str, Any]) -> _Seen:
         path, _, query = target.partition("?")
     else:
         decoded = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        path = quote(decoded.encode("latin-1"), safe=_UNENCODED) or "/"
+        path = quote(decoded.encode("latin-1"), safe=UNENCODED) or "/"
     scheme = environ["wsgi.url_scheme"]
     host = environ.get("HTTP_HOST")
     if not host:
         host, port = environ["SERVER_NAME"], str(environ["SERVER_PORT"])
-        host = host if port == _DEFAULT_PORTS.get(scheme) else f"{host}:{port}"
+        host = host if port == DEFAULT_PORTS.get(scheme) else f"{host}:{port}"
     forwarded = {
         f"x-forwarded-{what}": environ.get(f"HTTP_X_FORWARDED_{what.upper()}", "")
         for what in ("proto", "host", "port")
@@ -249,7 +248,7 @@ def _seen_by_asgi(scope: Mapping[str, Any]) -> _Seen:
     path = (
         bytes(raw).partition(b"?")[0]  # some servers leave the query there
         if raw
-        else quote(scope["path"], safe=_UNENCODED)
+        else quote(scope["path"], safe=UNENCODED)
     )
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
