@@ -86,5 +86,5 @@ def _reset() -> None:
     if "safetwilio._boot" in sys.modules:
         sys.modules["safetwilio._boot"].reset()
     if "safetwilio.redaction.registry" in sys.modules:
-        # Each secret makes the next one dearer to register, and thousands of tests make thousands.
+        # Each secret makes the first text after it dearer, and thousands of tests make thousands.
         sys.modules["safetwilio.redaction.registry"].registry._change(lambda _: {})

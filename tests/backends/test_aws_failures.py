@@ -177,7 +177,7 @@ def test_an_instance_without_a_role_does_not_hold_the_boot_up(
 @pytest.mark.parametrize("where", ["refused", "black hole", "full backlog", "drip"])
 def test_unreachable_fails_within_the_deadline(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
-    ask = aws_sm.run
+    ask = aws_sm.run_noting
 
     def ask_timed(*arguments: Any, **options: Any) -> Any:
         began = time.monotonic()
@@ -185,7 +185,7 @@ def test_unreachable_fails_within_the_deadline(where: str, monkeypatch: pytest.M
         asked.append(time.monotonic() - began)
         return outcome
 
-    monkeypatch.setattr(aws_sm, "run", ask_timed)
+    monkeypatch.setattr(aws_sm, "run_noting", ask_timed)
     makers = {"black hole": black_hole, "full backlog": full_backlog, "drip": drip}
     if where == "refused":
         words = unreachable(refused_port())

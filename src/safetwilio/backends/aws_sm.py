@@ -27,7 +27,7 @@ from safetwilio.backends.aws_errors import (
     may_pass,
 )
 from safetwilio.backends.deadline import OPTION as TIMEOUT
-from safetwilio.backends.deadline import Deadline, Outcome, deadline_of, run
+from safetwilio.backends.deadline import Deadline, Outcome, deadline_of, run_noting
 from safetwilio.backends.failures import Failures, silent
 from safetwilio.backends.interface import Absent
 from safetwilio.backends.locate import require_options, unreadable
@@ -259,16 +259,12 @@ class AwsBackend:
             retries={"total_max_attempts": 1, "mode": "standard"},
         )
         session = self._session()
-        tries: list[Who] = []
 
-        def ask() -> Any:
-            who = Who()
-            tries.append(who)
+        def ask(who: Who) -> Any:
             with closing(self._client(session, config, who)) as client:
                 return call(client)
 
-        outcome = run(deadline, ask, again=again)
-        return outcome, tries[outcome.number] if outcome.number < len(tries) else Who()
+        return run_noting(deadline, Who, ask, again=again)
 
     def _session(self) -> Any:
         """Return a session of its own, with what botocore knows of the services read from disk.

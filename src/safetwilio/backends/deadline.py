@@ -11,6 +11,7 @@ import math
 import random
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from safetwilio.backends.budget import BOOT_SECONDS, boot_end
@@ -28,6 +29,7 @@ _SHORTEST = 0.1
 _FIRST_PAUSE = 0.1
 
 Answer = TypeVar("Answer")
+Note = TypeVar("Note")
 
 
 class Deadline:
@@ -56,13 +58,11 @@ class Deadline:
 class Outcome(NamedTuple, Generic[Answer]):
     """How a call ended: with its *answer*, or with the *error* that it raised.
 
-    The error is handed over, not raised: its frames hold what the vendor's library held. It was
-    the try with this *number*, from 0 on, not always the last one.
+    The error is handed over, not raised: its frames hold what the vendor's library held.
     """
 
     answer: Answer | None
     error: Exception | None
-    number: int = 0
 
 
 def deadline_of(reference: Reference) -> Deadline:
@@ -96,22 +96,35 @@ def run(
     An error that *again* accepts is tried anew, after a pause with jitter, while there is time. Of
     a try that is cut short, the error before it is what is told.
     """
+    return run_noting(deadline, lambda: None, lambda _: call(), again=again)[0]
+
+
+def run_noting(
+    deadline: Deadline,
+    new: Callable[[], Note],
+    call: Callable[[Note], Answer],
+    *,
+    again: Callable[[Exception], bool],
+) -> tuple[Outcome[Answer], Note]:
+    """Do what :func:`run` does, and return also what *call* noted in the try that is told.
+
+    Each try has a note of its own, made by *new*: one that is left behind goes on writing.
+    """
     pause = _FIRST_PAUSE
-    before: Outcome[Answer] | None = None
-    number = 0
+    before: tuple[Outcome[Answer], Note] | None = None
     while True:
-        outcome = _once(deadline, call)._replace(number=number)
+        note = new()
+        outcome = _once(deadline, partial(call, note))
         if before is not None and isinstance(outcome.error, TimeoutError):
             return before
         if outcome.error is None or not again(outcome.error):
-            return outcome
-        before = outcome
+            return outcome, note
+        before = outcome, note
         wait = pause * (1 + random.random())  # noqa: S311 - jitter, not a secret
         if wait >= deadline.remaining():
-            return outcome
+            return before
         time.sleep(wait)
         pause *= 2
-        number += 1
 
 
 def _once(deadline: Deadline, call: Callable[[], Answer]) -> Outcome[Answer]:

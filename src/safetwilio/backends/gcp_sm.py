@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from safetwilio.backends import payload
 from safetwilio.backends.addresses import is_safe
 from safetwilio.backends.deadline import OPTION as TIMEOUT
-from safetwilio.backends.deadline import Deadline, Outcome, deadline_of, run
+from safetwilio.backends.deadline import Deadline, Outcome, deadline_of, run_noting
 from safetwilio.backends.failures import Failures, silent
 from safetwilio.backends.gcp_client import (
     Place,
@@ -340,18 +340,14 @@ class GoogleBackend:
     ) -> tuple[Outcome[Any], Who]:
         """Do *call*, which is given a client and what bounds a call of it."""
         sdk()
-        tries: list[Who] = []
 
-        def ask() -> Any:
-            who = Who()
-            tries.append(who)
+        def ask(who: Who) -> Any:
             # never 0, which requests refuses and gRPC takes for too late
             seconds = max(deadline.remaining(), 0.05)
             with client_for(self._place, who, seconds) as client:
                 return call(client, {"retry": None, "timeout": seconds})
 
-        outcome = run(deadline, ask, again=again)
-        return outcome, tries[outcome.number] if outcome.number < len(tries) else Who()
+        return run_noting(deadline, Who, ask, again=again)
 
     def _failures(self, who: Who | None = None) -> Failures:
         return Failures(self._reference, SERVICE, who.name if who else None)

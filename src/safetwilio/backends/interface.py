@@ -7,14 +7,7 @@ broken": the chain stops and the boot says so. Half a pair is broken, never abse
 from __future__ import annotations
 
 import functools
-from typing import (
-    TYPE_CHECKING,
-    NamedTuple,
-    ParamSpec,
-    Protocol,
-    TypeVar,
-    runtime_checkable,
-)
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from pydantic import SecretStr
 

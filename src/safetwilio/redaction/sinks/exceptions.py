@@ -20,6 +20,7 @@ from safetwilio.redaction.sinks._stderr import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
 fall_back = None  # the hooks are public already
 
 
