@@ -19,6 +19,7 @@ __version__ = "0.1.0.dev0"
 # "client" and "async_client" are not listed: a star import or a documentation tool must not boot.
 __all__ = [
     "TwilioSettings",
+    "WebhookSettings",
     "access_token",
     "boot",
     "break_glass",
@@ -38,12 +39,14 @@ if TYPE_CHECKING:  # a visible __getattr__ would make misspelt names pass
     from safetwilio.clients.rest import TwilioClient
     from safetwilio.policy import break_glass
     from safetwilio.settings import TwilioSettings
+    from safetwilio.webhook_settings import WebhookSettings
 
     client: TwilioClient
     async_client: TwilioClient
 else:
     _HOMES = {
         "TwilioSettings": "safetwilio.settings",
+        "WebhookSettings": "safetwilio.webhook_settings",
         "access_token": "safetwilio.access_tokens",
         "boot": "safetwilio._boot",
         "break_glass": "safetwilio.policy",

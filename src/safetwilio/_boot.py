@@ -211,6 +211,16 @@ def is_switched_off() -> bool:
     return os.environ.get(SWITCH, "").strip().lower() in {"off", "0", "false", "no"}
 
 
+def require_switched_on(happened: str) -> None:
+    """Raise :class:`UsageError` (ST904) with ``SAFETWILIO_BOOT=off``; say what *happened*."""
+    if is_switched_off():
+        raise UsageError(
+            f"{SWITCH}=off: {happened} in a process that must not boot, such as an image build. "
+            "Unset the variable where the program runs.",
+            code="ST904",
+        )
+
+
 def _name(account: str | None) -> str:
     return DEFAULT if account is None else require_account_name(account)
 
@@ -220,12 +230,7 @@ def _alias(name: str) -> str | None:
 
 
 def _walk(name: str) -> _Account:
-    if is_switched_off():
-        raise UsageError(
-            f"{SWITCH}=off: the Twilio client was used in a process that must not boot, such as "
-            "an image build. Unset the variable where the program runs.",
-            code="ST904",
-        )
+    require_switched_on("the Twilio client was used")
     install_redaction()
     settings = _configured.get(name) or TwilioSettings(_account=_alias(name))
     reload = settings.reload if settings.can_reload else None

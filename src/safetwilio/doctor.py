@@ -14,7 +14,12 @@ from safetwilio import worktree
 from safetwilio.backends.documents import PAIR
 from safetwilio.backends.dotenv import DEFAULT_PATH
 from safetwilio.backends.interface import Absent, Found
-from safetwilio.backends.locate import BACKEND_VARIABLE, passed_over, references
+from safetwilio.backends.locate import (
+    BACKEND_VARIABLE,
+    WEBHOOK_BACKEND_VARIABLE,
+    passed_over,
+    references,
+)
 from safetwilio.backends.trace import traced
 from safetwilio.clients.probe import KeyProof, prove
 from safetwilio.clients.rest import TwilioClient
@@ -216,7 +221,7 @@ def _unknown_switches() -> list[Problem]:
         for name in os.environ
         if name.startswith(_OURS)
         and name not in _SWITCHES
-        and not name.startswith(f"{BACKEND_VARIABLE}_")
+        and not name.startswith((f"{BACKEND_VARIABLE}_", WEBHOOK_BACKEND_VARIABLE))
     )
     if not unknown:
         return []
@@ -226,8 +231,8 @@ def _unknown_switches() -> list[Problem]:
             summary="The environment has a SAFETWILIO_ name that nothing reads.",
             found_in=tuple(f"env {name}" for name in unknown),
             fix=f"Correct the name, or remove it. Names that are read: {_OURS}BACKEND, "
-            f"{_OURS}BACKEND_NAME for get_client(NAME), {_OURS}ENV, {_OURS}BOOT, {_OURS}REDACT, "
-            f"{_OURS}EMULATOR, {_OURS}FINGERPRINT_KEY.",
+            f"{_OURS}BACKEND_NAME for get_client(NAME), {WEBHOOK_BACKEND_VARIABLE}, {_OURS}ENV, "
+            f"{_OURS}BOOT, {_OURS}REDACT, {_OURS}EMULATOR, {_OURS}FINGERPRINT_KEY.",
             severity="warning",
         )
     ]

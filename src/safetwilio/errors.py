@@ -77,9 +77,10 @@ class ConfigurationError(SafeTwilioError):
         If the program *is_running*, it goes on with the key it has.
         """
         problems = for_account(problems, account)
+        of_webhooks = any(problem.code.startswith("ST4") for problem in problems)
         report = render(
             problems,
-            check=command("doctor", account),
+            check=command("doctor", account) + (" --webhooks" if of_webhooks else ""),
             verdict="keeps the key it has" if is_running else None,
         )
         super().__init__(report, code=(faults(problems) or problems)[0].code)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _Made = TypeVar("_Made")
 _ACCOUNT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_TAKEN = re.compile(r"default|(.*_)?webhook", re.IGNORECASE)
 _NAMED_FIELD = re.compile(r'field "(\w+)"')
 _CREDENTIALS = ("account_sid", "api_key", "api_secret")
 _OWN_ARGUMENTS = {
@@ -293,11 +294,12 @@ class TwilioSettings(BaseSettings):
 
 def require_account_name(name: str) -> str:
     """Return *name* in lower case, or raise :class:`UsageError` (ST906) if it cannot be one."""
-    if not _ACCOUNT_NAME.fullmatch(name) or name.lower() == "default" or is_auth_token(name):
+    if not _ACCOUNT_NAME.fullmatch(name) or _TAKEN.fullmatch(name) or is_auth_token(name):
         raise UsageError(
             "An account name is a letter followed by up to 39 letters, digits or underscores, "
             'such as get_client("marketing"); it becomes a part of TWILIO_MARKETING_API_KEY. '
-            '"default" is no name: that account is get_client().',
+            '"default" is no name: that account is get_client(); and none ends in "webhook": '
+            "TWILIO_WEBHOOK_AUTH_TOKEN is what webhooks are signed with.",
             code="ST906",
         )
     return name.lower()

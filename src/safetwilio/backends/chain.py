@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from safetwilio.backends import trace
 from safetwilio.backends.budget import boot_budget
-from safetwilio.backends.documents import PAIR
+from safetwilio.backends.documents import is_whole
 from safetwilio.backends.interface import Absent, Found, WritableBackend
 from safetwilio.backends.locate import open_backend
 from safetwilio.errors import ConfigurationError
@@ -62,7 +62,7 @@ def can_be_written(references: Sequence[Reference]) -> bool:
 
 
 def _unasked(record: Record, later: Sequence[Reference]) -> tuple[Attempt, ...]:
-    if all(name in record.fields for name in PAIR):
+    if is_whole(record.fields):
         return ()
     why = f"not asked: {record.source} holds half a key"
     return tuple(Attempt(r.scheme, str(r).partition(":")[2], why) for r in later)

@@ -1,12 +1,15 @@
 """From the names found in a document to the record they mean.
 
 One table says which names mean which field; aliases and ``…_FILE`` twins are settled here, so that
-a backend only has to say what it found.
+a backend only has to say what it found. A document may hold two records, an API key and what
+webhooks are signed with, and is asked for one of them: backends need not know for which.
 """
 
 from __future__ import annotations
 
 import hmac
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 from safetwilio.backends.disk import read_secret_file
@@ -15,7 +18,7 @@ from safetwilio.errors import ConfigurationError, combined
 from safetwilio.problems import Attempt, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 
 class Field(NamedTuple):
@@ -27,7 +30,23 @@ class Field(NamedTuple):
     secret: bool = False
 
 
-FIELDS = (
+class Kind(NamedTuple):
+    """A kind of record: its *fields*, and those by which one is known to be there.
+
+    Of these *essentials* all are needed, or *any_of_them* is enough.
+    """
+
+    fields: tuple[Field, ...]
+    essentials: tuple[str, ...]
+    any_of_them: bool = False
+
+    def is_whole(self, found: Collection[str]) -> bool:
+        """Return whether the fields *found* are enough."""
+        there = [name in found for name in self.essentials]
+        return any(there) if self.any_of_them else all(there)
+
+
+_API_KEY_FIELDS = (
     Field("account_sid", ("ACCOUNT_SID",), ("account_sid", "accountSid")),
     Field(
         "key_sid",
@@ -46,11 +65,65 @@ FIELDS = (
     Field("key_type", (), ("key_type", "keyType")),
     Field("validation_url", (), ("validation_url", "validationUrl")),
 )
+_SIGNING_FIELDS = (
+    Field(
+        "webhook_auth_token",
+        ("WEBHOOK_AUTH_TOKEN", "AUTH_TOKEN"),
+        ("webhook_auth_token", "webhookAuthToken", "auth_token", "authToken"),
+        secret=True,
+    ),
+    Field(
+        "webhook_secondary_auth_token",
+        ("WEBHOOK_SECONDARY_AUTH_TOKEN",),
+        ("webhook_secondary_auth_token", "webhookSecondaryAuthToken"),
+        secret=True,
+    ),
+    Field(
+        "webhook_shared_keys",
+        ("WEBHOOK_SHARED_KEYS",),
+        ("webhook_shared_keys", "webhookSharedKeys"),
+        secret=True,
+    ),
+    Field(
+        "webhook_public_url",
+        ("WEBHOOK_PUBLIC_URL",),
+        ("webhook_public_url", "webhookPublicUrl"),
+    ),
+)
+FIELDS = (*_API_KEY_FIELDS, *_SIGNING_FIELDS)
+PAIR = ("key_sid", "secret")
+API_KEY = Kind(_API_KEY_FIELDS, PAIR)
+SIGNING = Kind(_SIGNING_FIELDS, ("webhook_auth_token", "webhook_shared_keys"), any_of_them=True)
 # AWS's managed schema TwilioMainApiKey has names of its own for the pair.
 _MAIN_KEY_NAME = "adminKeySid"
-PAIR = ("key_sid", "secret")
-_MAY_BE_BLANK = frozenset({"auth_token", "region", "edge", "key_type", "validation_url"})
+_NEVER_BLANK = frozenset({"account_sid", *PAIR, "webhook_auth_token", "webhook_shared_keys"})
 _BY_NAME = {field.name: field for field in FIELDS}
+_wanted: ContextVar[Kind] = ContextVar("safetwilio_wanted", default=API_KEY)
+
+
+@contextmanager
+def asking_for(kind: Kind) -> Iterator[None]:
+    """Let documents mean a record of *kind* within this block; otherwise it is an API key."""
+    before = _wanted.set(kind)
+    try:
+        yield
+    finally:
+        _wanted.reset(before)
+
+
+def is_whole(found: Collection[str]) -> bool:
+    """Return whether the fields *found* make a whole record of the kind that is asked for."""
+    return _wanted.get().is_whole(found)
+
+
+def wanted_fields() -> tuple[Field, ...]:
+    """Return the fields of the kind of record that is asked for."""
+    return _wanted.get().fields
+
+
+def field_called(name: str) -> Field:
+    """Return the field *name*."""
+    return _BY_NAME[name]
 
 
 def variable(field: str, account: str | None, position: int = 0) -> str:
@@ -66,8 +139,8 @@ def spellings(field: str, account: str | None) -> tuple[str, ...]:
 
 
 def variables(account: str | None) -> frozenset[str]:
-    """Return every environment name that concerns *account*, with aliases and ``…_FILE`` twins."""
-    return frozenset(name for field in FIELDS for name in spellings(field.name, account))
+    """Return every environment name that is wanted for *account*: aliases, ``…_FILE`` twins too."""
+    return frozenset(name for field in wanted_fields() for name in spellings(field.name, account))
 
 
 class Document:
@@ -103,20 +176,23 @@ class Document:
         return (*self._problems, *(p for error in self._broken for p in error.problems))
 
     def answer(self, account: str | None) -> Found | Absent:
-        """Return what the document means for *account*: a record, or that it holds no key.
+        """Return what the document means for *account*: a record, or that it holds none.
 
         Raises :class:`safetwilio.errors.BackendError` (ST3xx) for all that could not be read.
         """
-        fields = {field.name: value for field in FIELDS if (value := self._field(field, account))}
+        wanted = _wanted.get()
+        fields = {
+            field.name: value for field in wanted.fields if (value := self._field(field, account))
+        }
         if self._broken:
             raise combined(self._broken)
         token = fields.pop("auth_token", None)
         places = (token.place,) if token else ()
-        if not any(name in fields for name in PAIR):
+        if not any(name in fields for name in wanted.essentials):
             alone = fields.get("account_sid")
             attempts, problems = self._attempts(account), tuple(self._problems)
             return Absent(attempts, places, problems, alone, self._version)
-        if _MAIN_KEY_NAME in self._texts:
+        if wanted is API_KEY and _MAIN_KEY_NAME in self._texts:
             fields["key_type"] = seal("main", f"{self.place} {_MAIN_KEY_NAME}", secret=False)
         return Found(Record(self.source, fields, self._version, tuple(self._problems), places))
 
@@ -125,17 +201,19 @@ class Document:
         return self._field(_BY_NAME[name], account)
 
     def _attempts(self, account: str | None) -> tuple[Attempt, ...]:
-        return tuple(Attempt(self.place, variable(name, account), self._missing) for name in PAIR)
+        names = (variable(name, account) for name in _wanted.get().essentials)
+        return tuple(Attempt(self.place, name, self._missing) for name in names)
 
     def _field(self, field: Field, account: str | None) -> Value | None:
         found = list(self._candidates(field, account))
         filled = [value for value in found if value.reveal()]
         if not filled:
-            return found[0] if found and field.name not in _MAY_BE_BLANK else None
+            return found[0] if found and field.name in _NEVER_BLANK else None
         first = filled[0]
         for other in filled[1:]:
             if not _same(first, other):
-                name = field.name.replace("_sid", " SID").replace("_", " ")
+                name = field.name.replace("_sid", " SID").replace("auth_token", "Auth Token")
+                name = name.replace("_", " ")
                 self._problems.append(contradiction(f"The {name}", first, other))
                 break
         return first
@@ -169,6 +247,11 @@ def is_secret(name: str) -> bool:
     return any(
         field.secret and (name in field.keys or name.endswith(field.variables)) for field in FIELDS
     )
+
+
+def is_secret_field(name: str) -> bool:
+    """Return whether the field *name* of a record holds a secret."""
+    return name in _BY_NAME and _BY_NAME[name].secret
 
 
 def _same(one: Value, other: Value) -> bool:

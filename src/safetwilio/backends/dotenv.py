@@ -21,6 +21,7 @@ from safetwilio.backends.documents import (
     Document,
     contradiction,
     is_secret,
+    is_whole,
     spellings,
     variable,
     variables,
@@ -289,7 +290,7 @@ def _first_line(binding: Binding) -> int:
 
 def _with_syntax_errors(found: Found | Absent, path: str, lines: list[int]) -> Found | Absent:
     numbers = ", ".join(map(str, lines))
-    whole = not isinstance(found, Absent) and {"key_sid", "secret"} <= set(found.record.fields)
+    whole = not isinstance(found, Absent) and is_whole(found.record.fields)
     problem = Problem(
         code="ST304",
         summary="The .env file has a line that cannot be read.",

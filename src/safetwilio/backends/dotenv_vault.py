@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from dotenv.parser import parse_stream
 
 from safetwilio.backends.disk import read_text
-from safetwilio.backends.documents import PAIR, Document, is_secret, variables
+from safetwilio.backends.documents import Document, is_secret, is_whole, variables
 from safetwilio.backends.failures import Failures, silent
 from safetwilio.backends.interface import Absent, Found, seal
 from safetwilio.backends.locate import require_options
@@ -291,7 +291,7 @@ def _with_broken_lines(
     where = f"{place}, line {', '.join(lines)}"
     fix = "Write NAME=value there, with matching quotes around a value that needs them, and "
     fix += f"encrypt it again: {_ENCRYPT}"
-    if isinstance(found, Absent) or not set(PAIR) <= set(found.record.fields):
+    if isinstance(found, Absent) or not is_whole(found.record.fields):
         raise failures.malformed(what=f"{where} cannot be read", fix=fix)
     problem = Problem(
         code="ST304",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from safetwilio.backends.interface import Backend
 
 BACKEND_VARIABLE = "SAFETWILIO_BACKEND"
+WEBHOOK_BACKEND_VARIABLE = "SAFETWILIO_WEBHOOK_BACKEND"
 ENVIRONMENT_VARIABLE = "SAFETWILIO_ENV"
 
 # One line for each backend shipped here; others come through the entry-point group.
@@ -95,6 +96,20 @@ def references(account: str | None, environment: Mapping[str, str]) -> tuple[Ref
     return parse(default, place="the default")
 
 
+def signing_references(
+    account: str | None, environment: Mapping[str, str]
+) -> tuple[Reference, ...]:
+    """Return the chain that holds what *account*'s webhooks are signed with.
+
+    ``SAFETWILIO_WEBHOOK_BACKEND`` (for a named account ``SAFETWILIO_WEBHOOK_BACKEND_NAME``) names
+    it, so that the API key may lie elsewhere; otherwise it is the chain of the API key. Raises
+    :class:`safetwilio.errors.BackendError` (ST302) for a reference that cannot be read.
+    """
+    name = backend_variable(account, WEBHOOK_BACKEND_VARIABLE)
+    text = environment.get(name, "").strip()
+    return parse(text, place=f"env {name}") if text else references(account, environment)
+
+
 def names_backend(account: str | None, environment: Mapping[str, str]) -> bool:
     """Return whether *environment* names a chain for *account* itself."""
     return bool(environment.get(backend_variable(account), "").strip())
@@ -162,9 +177,9 @@ def _is_production(environment: Mapping[str, str]) -> bool:
     return environment.get(ENVIRONMENT_VARIABLE, "").strip().lower() == "production"
 
 
-def backend_variable(account: str | None) -> str:
-    """Return the variable that names the chain of *account*."""
-    return f"{BACKEND_VARIABLE}_{account.upper()}" if account else BACKEND_VARIABLE
+def backend_variable(account: str | None, variable: str = BACKEND_VARIABLE) -> str:
+    """Return the variable that names the chain of *account*: *variable*, or one of its own."""
+    return f"{variable}_{account.upper()}" if account else variable
 
 
 def parse(text: str, *, place: str) -> tuple[Reference, ...]:

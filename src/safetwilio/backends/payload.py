@@ -11,7 +11,15 @@ import json
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Literal
 
-from safetwilio.backends.documents import FIELDS, Document, is_secret, spellings, variable
+from safetwilio.backends.documents import (
+    FIELDS,
+    Document,
+    field_called,
+    is_secret,
+    spellings,
+    variable,
+    wanted_fields,
+)
 from safetwilio.backends.interface import Value, seal
 
 if TYPE_CHECKING:
@@ -65,8 +73,8 @@ def from_texts(texts: Mapping[str, Value], failures: Failures, *, version: str |
 
 
 def ours(account: str | None) -> frozenset[str]:
-    """Return every name that a document may give to a field of ours, for *account*."""
-    return frozenset(name for field in FIELDS for name in _spellings(field.name, account))
+    """Return every name that a document may give to a field that is wanted for *account*."""
+    return frozenset(name for field in wanted_fields() for name in _spellings(field.name, account))
 
 
 def merge(
@@ -232,12 +240,12 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _spellings(field: str, account: str | None) -> tuple[str, ...]:
-    keys = next(each.keys for each in FIELDS if each.name == field)
+    keys = field_called(field).keys
     return (*(name for name in spellings(field, account) if not name.endswith("_FILE")), *keys)
 
 
 def _in_style(field: str, account: str | None, style: Style) -> str:
-    keys = next(each.keys for each in FIELDS if each.name == field)
+    keys = field_called(field).keys
     if style == "environment":
         return variable(field, account)
     if style == "snake":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from safetwilio.backends.documents import is_secret_field
 from safetwilio.backends.interface import Absent, Found, seal
 from safetwilio.errors import BackendError, ConfigurationError
 from safetwilio.problems import DOCS_URL, Attempt, Problem
@@ -164,7 +165,7 @@ def _checked(method: str, answer: Any) -> Any:
     if not isinstance(answer, Found):
         raise TypeError
     fields = {
-        name: seal(value.secret.get_secret_value(), value.place, secret=name == "secret")
+        name: seal(value.secret.get_secret_value(), value.place, secret=is_secret_field(name))
         for name, value in answer.record.fields.items()
     }
     return Found(answer.record._replace(fields=fields))

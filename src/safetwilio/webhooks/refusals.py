@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 from safetwilio.errors import SignatureMismatch, SignerNotAllowed, UnsignedRequest, WebhookError
@@ -17,6 +18,7 @@ Reason = Literal[
     "auth-token",
 ]
 
+_log = logging.getLogger("safetwilio.webhooks")
 _ERRORS: dict[str, tuple[type[WebhookError], str, str]] = {
     "unsigned": (
         UnsignedRequest,
@@ -65,6 +67,15 @@ def refusal(reason: Reason) -> WebhookError:
     """Return the error for *reason*."""
     kind, code, message = _ERRORS[reason]
     return kind(message, reason=reason, code=code)
+
+
+def tell(error: WebhookError) -> None:
+    """Log that a webhook was refused: the reason, and nothing of the request.
+
+    What is only unsigned comes from anybody who scans the web, and is no warning.
+    """
+    level = logging.INFO if error.reason == "unsigned" else logging.WARNING
+    _log.log(level, "[%s] A webhook was refused: %s", error.code, error.reason)
 
 
 def message(reason: Reason) -> str:

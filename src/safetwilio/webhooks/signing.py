@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import secrets
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from safetwilio.problems import Attempt
+
 SHORTEST = shapes.SECRET_LENGTHS.start
+_COMPARED = secrets.token_bytes(32)  # of this process alone
 
 
 class SigningSecrets:
@@ -47,6 +52,18 @@ class SigningSecrets:
             raise ConfigurationError(problems)
         object.__setattr__(self, "auth_tokens", tokens)
         object.__setattr__(self, "shared_keys", MappingProxyType(keys))
+
+    def is_same(self, other: SigningSecrets) -> bool:
+        """Return whether *other* holds the same secrets, compared in constant time."""
+        mine, theirs = self._digest(), other._digest()
+        return hmac.compare_digest(mine, theirs)
+
+    def _digest(self) -> bytes:
+        parts = [token.get_secret_value() for token in self.auth_tokens]
+        parts += [""]
+        for name, secret in self.shared_keys.items():
+            parts += [name, secret.get_secret_value()]
+        return hmac.digest(_COMPARED, "\n".join(parts).encode(), "sha256")
 
     def __repr__(self) -> str:
         """Return how many there are."""
@@ -87,15 +104,28 @@ def _checked(
         for number, token in enumerate(tokens, 1)
         if (fault := _fault(token, is_token=True))
     ]
+    problems += check_shared_keys(keys)
+    if not tokens and not keys:
+        problems.append(missing())
+    return tokens, keys, problems
+
+
+def check_auth_token(token: SecretStr, place: str) -> list[Problem]:
+    """Return what is wrong with the Auth Token *token* that was found at *place*."""
+    fault = _fault(token, is_token=True)
+    return [_wrong(place, fault)] if fault else []
+
+
+def check_shared_keys(keys: Mapping[str, SecretStr], place: str = "") -> list[Problem]:
+    """Return what is wrong with the SharedKeys *keys*, by their ids, found at *place*."""
+    problems = []
     for number, (name, secret) in enumerate(keys.items(), 1):
         fault = _fault(secret, is_token=False)
         if not isinstance(name, str) or not name.strip():
             fault = "its id is empty or no text"
         if fault:
-            problems.append(_wrong(f"SharedKey {number}", fault))
-    if not tokens and not keys:
-        problems.append(_missing())
-    return tokens, keys, problems
+            problems.append(_wrong(f"{place}, SharedKey {number}".removeprefix(", "), fault))
+    return problems
 
 
 def _fault(secret: Any, *, is_token: bool) -> str:
@@ -129,10 +159,12 @@ def _wrong(what: str, fault: str) -> Problem:
     )
 
 
-def _missing() -> Problem:
+def missing(looked_in: tuple[Attempt, ...] = ()) -> Problem:
+    """Return the fault that there is no secret at all, and where it was *looked_in* for."""
     return Problem(
         code="ST410",
         summary="There is no secret to check webhook signatures with.",
+        looked_in=looked_in,
         fix="Give the Auth Token of the account that the webhook belongs to, or the secret of a "
         "SharedKey. Without either nobody can tell Twilio's requests from others.",
     )

@@ -110,6 +110,23 @@ def url_from_asgi(
     return _checked(url)
 
 
+def check_public_url(public_url: str | None, *places: str) -> list[Problem]:
+    """Return what is wrong with *public_url*, found at *places*; none at all is no fault."""
+    if public_url is None or _origin(public_url) is not None:
+        return []
+    return [_NO_PUBLIC_URL._replace(found_in=places)]
+
+
+def check_proxies(proxies: Sequence[str]) -> list[Problem]:
+    """Return what is wrong with *proxies*, the addresses or networks of the operator's proxies."""
+    return [] if _networks(as_tuple(proxies)) is not None else [_NO_PROXIES]
+
+
+def as_tuple(proxies: Sequence[str]) -> tuple[str, ...]:
+    """Return *proxies*, or the single one that was given as a text."""
+    return (proxies,) if isinstance(proxies, str) else tuple(proxies)
+
+
 def _checked(url: str | ConfigurationError | None) -> str:
     """Return *url*, or raise in a frame that has nothing of the request."""
     if isinstance(url, ConfigurationError):
@@ -130,12 +147,11 @@ def _url(
     see: Callable[[Any], _Seen], request: Any, public_url: str | None, proxies: Sequence[str]
 ) -> str | ConfigurationError | None:
     """Return the URL, the fault of the configuration, or ``None`` for hostile input."""
+    problems = check_public_url(public_url) + check_proxies(proxies)
+    if problems:
+        return ConfigurationError(problems)
     origin = None if public_url is None else _origin(public_url)
-    if public_url is not None and origin is None:
-        return ConfigurationError([_NO_PUBLIC_URL])
-    networks = _networks((proxies,) if isinstance(proxies, str) else tuple(proxies))
-    if networks is None:
-        return ConfigurationError([_NO_PROXIES])
+    networks = _networks(as_tuple(proxies)) or ()
     try:
         seen = see(request)
         path, query = _raw(seen.path), _raw(seen.query)

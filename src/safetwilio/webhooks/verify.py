@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from safetwilio.errors import UsageError
 from safetwilio.webhooks import canonical
 from safetwilio.webhooks.headers import read, signer
-from safetwilio.webhooks.refusals import Reason, refusal
+from safetwilio.webhooks.refusals import Reason, refusal, tell
 from safetwilio.webhooks.signing import SigningSecrets
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ class Verifier:
             raise verdict
         if isinstance(verdict, str):
             error = refusal(verdict)
-            level = logging.INFO if verdict == "unsigned" else logging.WARNING
-            _log.log(level, "[%s] A webhook was refused: %s", error.code, verdict)
+            tell(error)
             raise error
         if verdict:
             self._warn(verdict)
