@@ -12,6 +12,7 @@ from requests_signed import FORM, KEY_ID, URL, Secrets, new_secrets, signed_head
 
 from safetwilio.testing.webhooks import sign_request
 from safetwilio.webhooks import Finding, SigningSecrets, explain
+from safetwilio.webhooks.explain import diagnose
 from support import auth_token, leaks
 
 
@@ -22,6 +23,25 @@ def known() -> Secrets:
 
 def words(findings: list[Finding]) -> list[str]:
     return [finding.what for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("X-Forwarded-Prefix", "/twilio"),
+        ("X-Script-Name", "/twilio/"),
+        ("X-Original-URI", "/twilio/sms?a=1"),
+        ("X-Envoy-Original-Path", "/twilio/sms"),
+    ],
+)
+def test_what_a_proxy_took_from_the_path(known: Secrets, header: str, value: str) -> None:
+    headers = signed_headers("https://a.example/twilio/sms?a=1", known.primary, FORM)
+    seen = "http://a.example/sms?a=1"
+    asked: Any = {"params": FORM, "headers": headers | {header: value}}
+    diagnosis = diagnose(seen, **asked, secrets=known.values())
+
+    assert words(diagnosis.findings) == ["scheme", "prefix"]
+    assert diagnosis.url == "https://a.example/twilio/sms?a=1"
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from safetwilio.webhooks import canonical
-from safetwilio.webhooks.headers import pairs, read, signer
+from safetwilio.webhooks.headers import pairs, read, spellings
 from safetwilio.webhooks.refusals import Reason, message
 from safetwilio.webhooks.urls import UNENCODED
-from safetwilio.webhooks.verify import has_hashes, matches
+from safetwilio.webhooks.verify import has_hashes, matches, signers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from safetwilio.webhooks.canonical import Params
     from safetwilio.webhooks.headers import Headers
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
 _MOST_SLASHES = 8  # each of which may have been %2F
 _OTHER_SCHEME = {"http": "https", "https": "http", "ws": "wss", "wss": "ws"}
-_HOST_HEADERS = {
-    **dict.fromkeys(("host", b"host", "http_host"), "Host"),
-    **dict.fromkeys(
-        ("x-forwarded-host", b"x-forwarded-host", "http_x_forwarded_host"), "X-Forwarded-Host"
-    ),
-}
+_HOST_HEADERS = ("Host", "X-Forwarded-Host")
+# What proxies say of a path that they have shortened, or of the whole one.
+_PREFIX_HEADERS = ("X-Forwarded-Prefix", "X-Script-Name")
+_PATH_HEADERS = ("X-Original-URI", "X-Original-URL", "X-Envoy-Original-Path")
 
 
 class Finding(NamedTuple):
@@ -34,6 +32,16 @@ class Finding(NamedTuple):
 
     what: str
     sentence: str
+
+
+class Diagnosis(NamedTuple):
+    """What is wrong: the *findings*, and the *url* that Twilio signed if one was found.
+
+    The *url* is the sender's to choose unless there is a signature over it: it is ``None`` then.
+    """
+
+    findings: list[Finding]
+    url: str | None
 
 
 class _Signed(NamedTuple):
@@ -45,9 +53,12 @@ class _Signed(NamedTuple):
     query: str
     added: bytes
 
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}{self.query}"
+
     def texts(self) -> list[bytes]:
-        url = f"{self.scheme}://{self.authority}{self.path}{self.query}"
-        return [variant.encode() + self.added for variant in canonical.port_variants(url)]
+        variants = canonical.port_variants(self.url())
+        return [variant.encode() + self.added for variant in variants]
 
 
 class _Change(NamedTuple):
@@ -81,39 +92,49 @@ def explain(
     there is nothing to find: the request is right. Nothing is sent, and no finding quotes the
     request. Hostile input is a finding too.
     """
+    return diagnose(url, params=params, body=body, headers=headers, secrets=secrets).findings
+
+
+def diagnose(
+    url: str,
+    *,
+    params: Params | None = None,
+    body: bytes | None = None,
+    headers: Headers,
+    secrets: SigningSecrets,
+) -> Diagnosis:
+    """Return what :func:`explain` says, and the URL that was signed: it quotes the request."""
     try:
-        return list(_explained(url, params, body, headers, secrets))
+        return _diagnosed(url, params, body, headers, secrets)
     except Exception:  # noqa: BLE001 - as in verify
-        return [_refused("malformed")]
+        return Diagnosis([_refused("malformed")], None)
 
 
 def _refused(reason: Reason) -> Finding:
     return Finding(reason, message(reason))
 
 
-def _explained(
+def _diagnosed(
     url: str, params: Any, body: bytes | None, headers: Headers, secrets: SigningSecrets
-) -> Iterator[Finding]:
+) -> Diagnosis:
     named: Any = list(pairs(headers))
     given, settings = read(named)
-    key, algorithm = signer(settings, canonical.SHA1)
+    candidates, algorithm = signers(secrets, settings, canonical.DIGESTS)
     if not given:
-        yield _refused("unsigned")
-    elif key is not None and key not in secrets.shared_keys:
-        yield _refused("unknown-key")
-    elif algorithm not in canonical.DIGESTS:
-        yield _refused("algorithm")
-    else:
-        signers = secrets.auth_tokens if key is None else (secrets.shared_keys[key],)
-        proofs = [each.get_secret_value().encode() for each in signers]
-        added = canonical.signed_params(params)
-        start = _parsed(url, added)
-        yield from _tried(start, _groups(start, named), proofs, algorithm, given.encode())
-        wanted = canonical.body_hashes(url)
-        if body and not wanted:
-            yield _refused("no-body-hash")
-        elif not added and not has_hashes(body or b"", wanted):
-            yield _refused("wrong-body")
+        return Diagnosis([_refused("unsigned")], None)
+    if isinstance(candidates, str):
+        return Diagnosis([_refused(candidates)], None)
+    proofs = [each.get_secret_value().encode() for each in candidates]
+    added = canonical.signed_params(params)
+    start = _parsed(url, added)
+    groups = _groups(start, named)
+    findings, signed = _tried(start, groups, proofs, algorithm, given.encode())
+    wanted = canonical.body_hashes(url)
+    if body and not wanted:
+        findings.append(_refused("no-body-hash"))
+    elif not added and not has_hashes(body or b"", wanted):
+        findings.append(_refused("wrong-body"))
+    return Diagnosis(findings, signed.url() if signed else None)
 
 
 def _tried(
@@ -122,8 +143,11 @@ def _tried(
     proofs: Sequence[bytes],
     algorithm: str,
     given: bytes,
-) -> Iterator[Finding]:
-    """Yield the fewest changes after which one of *proofs* has signed as *given*."""
+) -> tuple[list[Finding], _Signed | None]:
+    """Return the fewest changes after which one of *proofs* has signed as *given*, and the result.
+
+    Without any, the finding is that nothing matches.
+    """
     choices = [
         [change for change in choice if change]
         for choice in product(*([None, *group] for group in groups))
@@ -134,15 +158,19 @@ def _tried(
             signed = signed._replace(**change.parts)
         matched = matches(proofs, signed.texts(), algorithm, given)
         if any(matched):
-            yield from (change.finding for change in changes)
+            findings = [change.finding for change in changes]
             if number := matched.index(True):
-                yield Finding(
-                    "secondary",
-                    f"The request was signed with secret {number + 1} of those given, not with the "
-                    "first. If Twilio's primary Auth Token has changed, put that one first.",
-                )
-            return
-    yield _NOTHING
+                findings.append(_signed_by(number + 1))
+            return findings, signed
+    return [_NOTHING], None
+
+
+def _signed_by(number: int) -> Finding:
+    return Finding(
+        "secondary",
+        f"The request was signed with secret {number} of those given, not with the first. If "
+        "Twilio's primary Auth Token has changed, put that one first.",
+    )
 
 
 def _parsed(url: str, added: bytes) -> _Signed:
@@ -157,7 +185,7 @@ def _groups(signed: _Signed, headers: Any) -> tuple[list[_Change], ...]:
     return (
         _schemes(signed),
         _hosts(signed, headers),
-        _paths(signed),
+        [*_prefixes(signed, headers), *_paths(signed)],
         _queries(signed),
         _params(signed),
     )
@@ -173,17 +201,45 @@ def _schemes(signed: _Signed) -> list[_Change]:
 
 def _hosts(signed: _Signed, headers: Any) -> list[_Change]:
     """Return the hosts that *headers* name."""
-    changes = []
-    for name, value in headers:
-        header = _HOST_HEADERS.get(name.lower())
-        if header is None:
-            continue
-        host = value.decode("latin-1") if isinstance(value, bytes) else value
-        host = host.partition(",")[0].strip()
-        if host != signed.authority:
-            sentence = f"The signed URL has the host of the header {header}: set the public URL."
-            changes.append(_Change({"authority": host}, Finding("host", sentence)))
-    return changes
+    return [
+        _Change(
+            {"authority": host},
+            Finding(
+                "host", f"The signed URL has the host of the header {header}: set the public URL."
+            ),
+        )
+        for header, host in _said(headers, _HOST_HEADERS)
+        if host != signed.authority
+    ]
+
+
+def _said(headers: Any, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return those of *headers* that are called as one of *names*, with the first value of each."""
+    known = {spelling: name for name in names for spelling in spellings(name)}
+    found = [(known[name.lower()], value) for name, value in headers if name.lower() in known]
+    texts = [(name, v.decode("latin-1") if isinstance(v, bytes) else v) for name, v in found]
+    return [(name, text.partition(",")[0].strip()) for name, text in texts]
+
+
+def _prefixes(signed: _Signed, headers: Any) -> list[_Change]:
+    """Return the paths from which a proxy has taken something away, if its *headers* say so."""
+    paths = [
+        (header, f"/{prefix.strip('/')}{signed.path}")
+        for header, prefix in _said(headers, _PREFIX_HEADERS)
+    ]
+    paths += [(header, path.partition("?")[0]) for header, path in _said(headers, _PATH_HEADERS)]
+    return [
+        _Change(
+            {"path": path},
+            Finding(
+                "prefix",
+                f"A proxy has changed the path; the signed one is that of the header {header}: "
+                "set the public URL with what is taken away.",
+            ),
+        )
+        for header, path in paths
+        if path != signed.path
+    ]
 
 
 def _paths(signed: _Signed) -> list[_Change]:

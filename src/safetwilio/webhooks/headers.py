@@ -29,7 +29,7 @@ class Signer(NamedTuple):
     algorithm: str
 
 
-def _spellings(header: str) -> tuple[str | bytes, ...]:
+def spellings(header: str) -> tuple[str | bytes, ...]:
     """Return *header*, in lower case, as mappings, ASGI and WSGI have it."""
     lowered = header.lower()
     return lowered, lowered.encode(), "http_" + lowered.replace("-", "_")
@@ -38,7 +38,7 @@ def _spellings(header: str) -> tuple[str | bytes, ...]:
 _KNOWN: dict[object, str] = {
     spelling: header
     for header in (SIGNATURE_HEADER, SETTINGS_HEADER)
-    for spelling in _spellings(header)
+    for spelling in spellings(header)
 }
 
 

@@ -19,7 +19,7 @@ from safetwilio.webhooks.refusals import Reason, refusal, tell
 from safetwilio.webhooks.signing import SigningSecrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from pydantic import SecretStr
 
@@ -134,7 +134,9 @@ class Verifier:
         given, settings = read(headers)
         if not given:
             return "unsigned"
-        candidates, algorithm = self._who(secrets, settings)
+        candidates, algorithm = signers(
+            secrets, settings, self._algorithms, shared_keys_only=self._shared_keys_only
+        )
         if isinstance(candidates, str):
             return candidates
         wanted = canonical.body_hashes(url)
@@ -150,19 +152,6 @@ class Verifier:
             return "wrong-signature"
         return matched.index(True) if is_whole else "wrong-body"
 
-    def _who(
-        self, secrets: SigningSecrets, settings: str | None
-    ) -> tuple[Sequence[SecretStr] | Reason, str]:
-        """Return the secrets that *settings* leave, or why it is refused, and the algorithm."""
-        key, algorithm = signer(settings, canonical.SHA1)
-        if key is None and self._shared_keys_only:
-            return "auth-token", algorithm
-        if key is not None and key not in secrets.shared_keys:
-            return "unknown-key", algorithm
-        if algorithm not in self._algorithms:
-            return "algorithm", algorithm
-        return secrets.auth_tokens if key is None else (secrets.shared_keys[key],), algorithm
-
     def _warn(self, number: int) -> None:
         """Say that not the first Auth Token signed, once a minute."""
         now = time.monotonic()
@@ -174,6 +163,27 @@ class Verifier:
             "first. If Twilio's primary Auth Token has changed, put that one first.",
             number + 1,
         )
+
+
+def signers(
+    secrets: SigningSecrets,
+    settings: str | None,
+    algorithms: Container[str],
+    *,
+    shared_keys_only: bool = False,
+) -> tuple[Sequence[SecretStr] | Reason, str]:
+    """Return which of *secrets* the header *settings* leaves, or why it is refused, and with what.
+
+    The algorithm is one of *algorithms* where it is not refused.
+    """
+    key, algorithm = signer(settings, canonical.SHA1)
+    if key is None and shared_keys_only:
+        return "auth-token", algorithm
+    if key is not None and key not in secrets.shared_keys:
+        return "unknown-key", algorithm
+    if algorithm not in algorithms:
+        return "algorithm", algorithm
+    return secrets.auth_tokens if key is None else (secrets.shared_keys[key],), algorithm
 
 
 def matches(
