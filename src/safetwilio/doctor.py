@@ -19,6 +19,7 @@ from safetwilio.backends.locate import (
     WEBHOOK_BACKEND_VARIABLE,
     passed_over,
     references,
+    signing_references,
 )
 from safetwilio.backends.trace import traced
 from safetwilio.clients.probe import KeyProof, prove
@@ -29,8 +30,12 @@ from safetwilio.policy import emulator_url
 from safetwilio.problems import Problem, faults, faults_first, for_account
 from safetwilio.redaction import SWITCH, install
 from safetwilio.settings import TwilioSettings
+from safetwilio.webhook_settings import WebhookSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from safetwilio.backends.locate import Reference
     from safetwilio.backends.trace import Asked, Trace
     from safetwilio.problems import Attempt
 
@@ -94,11 +99,20 @@ class Sources(NamedTuple):
         }
 
 
+class WebhookSecrets(NamedTuple):
+    """What webhooks are verified with: how many secrets of each kind, and the public URL."""
+
+    auth_tokens: int
+    shared_keys: int
+    public_url: str | None
+
+
 class Report(NamedTuple):
     """What the doctor found: the key in use (masked), its *kind* if known, and all problems.
 
     *verified* is whether Twilio accepted the key, ``None`` if it was not asked; *emulator* is the
-    address that is asked instead of Twilio. Among *problems* faults come first.
+    address that is asked instead of Twilio. Among *problems* faults come first. A report on
+    *webhooks* has no key.
     """
 
     account: str | None
@@ -111,6 +125,7 @@ class Report(NamedTuple):
     problems: tuple[Problem, ...]
     emulator: str | None = None
     sources: Sources | None = None
+    webhooks: WebhookSecrets | None = None
 
     @property
     def ok(self) -> bool:
@@ -134,6 +149,7 @@ class Report(NamedTuple):
             ],
             "problems": [problem.as_dict() for problem in self.problems],
             **({"sources": self.sources.as_dict()} if self.sources else {}),
+            **({"webhooks": self.webhooks._asdict()} if self.webhooks else {}),
         }
 
 
@@ -170,6 +186,35 @@ def examine(*, account: str | None = None, verify: bool = False, sources: bool =
         emulator=_emulator(),
         sources=_sources(trace, account) if sources else None,
     )
+
+
+def examine_webhooks(*, account: str | None = None) -> Report:
+    """Return the report on what the webhooks of *account* are verified with."""
+    sinks = tuple((sink.name, sink.state, sink.detail) for sink in install(strict=False))
+    problems = [*_sink_problems(sinks), *_unknown_switches()]
+    settings: WebhookSettings | None = None
+    try:
+        settings = WebhookSettings(_account=account)
+        problems += settings.warnings
+    except ConfigurationError as error:
+        problems += error.problems
+    problems += _tracked_files(account, signing_references)
+    return Report(
+        account=None,
+        key=None,
+        source=settings.source if settings else None,
+        version=settings.version if settings else None,
+        kind=None,
+        verified=None,
+        sinks=sinks,
+        problems=for_account(faults_first(problems), account),
+        webhooks=_secrets_of(settings) if settings else None,
+    )
+
+
+def _secrets_of(settings: WebhookSettings) -> WebhookSecrets:
+    secrets = settings.secrets()
+    return WebhookSecrets(len(secrets.auth_tokens), len(secrets.shared_keys), settings.public_url)
 
 
 def _sources(trace: Trace, account: str | None) -> Sources:
@@ -244,10 +289,13 @@ def _proof(settings: TwilioSettings) -> KeyProof:
     return prove(client, key, validation_url=settings.validation_url)
 
 
-def _tracked_files(account: str | None) -> list[Problem]:
+def _tracked_files(
+    account: str | None,
+    chain_of: Callable[[str | None, Mapping[str, str]], Sequence[Reference]] = references,
+) -> list[Problem]:
     """Return a fault for each ``.env`` of the chain that git tracks, a warning if it may."""
     try:
-        chain = references(account, os.environ)
+        chain = chain_of(account, os.environ)
     except ConfigurationError:  # reported by the settings already
         return []
     paths = dict.fromkeys(

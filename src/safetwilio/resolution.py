@@ -205,8 +205,9 @@ def _pair_problems(
             code="ST502",
             summary="The master Auth Token lies beside a complete API key.",
             found_in=places,
-            fix="It is not used for requests. Remove it, so that it cannot leak; only webhook "
-            "validation may still need it.",
+            fix="It is not used for requests. Remove it, so that it cannot leak. If webhooks are "
+            f"verified with it, call it {variable('webhook_auth_token', account)}: no client "
+            "reads that name.",
             severity="warning",
         )
 

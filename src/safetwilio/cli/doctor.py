@@ -24,6 +24,7 @@ examples:
   safetwilio doctor
   safetwilio doctor --verify --account marketing
   safetwilio doctor --sources
+  safetwilio doctor --webhooks
   safetwilio doctor --json
 """
 
@@ -48,17 +49,28 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="store_true",
         help="also say which place each field came from, and what was tried",
     )
+    parser.add_argument(
+        "--webhooks",
+        action="store_true",
+        help="look at what webhooks are verified with instead of the key",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON on stdout")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Examine, print, and return 0 if the app would start, else 1."""
-    from safetwilio.doctor import examine
+    from safetwilio.doctor import examine, examine_webhooks
+    from safetwilio.errors import UsageError
     from safetwilio.settings import require_account_name
 
     account = None if arguments.account is None else require_account_name(arguments.account)
-    report = examine(account=account, verify=arguments.verify, sources=arguments.sources)
+    if arguments.webhooks and (arguments.verify or arguments.sources):
+        raise UsageError("--verify and --sources are about the key, not --webhooks.", code="ST911")
+    if arguments.webhooks:
+        report = examine_webhooks(account=account)
+    else:
+        report = examine(account=account, verify=arguments.verify, sources=arguments.sources)
     if arguments.json:
         show_json(report.as_dict())
     else:
@@ -75,6 +87,12 @@ def _describe(report: Report) -> None:
         say(f"key        {report.key}{kind}{', accepted by Twilio' if report.verified else ''}")
         say(f"account    {report.account}")
         say(f"source     {report.source}{version}")
+    if report.webhooks:
+        tokens, keys, public_url = report.webhooks
+        version = f", version {report.version}" if report.version else ""
+        say(f"webhooks   {tokens} Auth Token(s), {keys} SharedKey(s)")
+        say(f"source     {report.source}{version}")
+        say(f"public URL {public_url or 'unknown: that of the Host header is believed'}")
     if report.emulator:
         say(f"emulator   {report.emulator}")
     states = dict.fromkeys((state, detail) for _, state, detail in report.sinks)

@@ -19,6 +19,7 @@ from safetwilio.problems import render_one
 from safetwilio.redaction import install as install_redaction
 from safetwilio.webhook_settings import WebhookSettings
 from safetwilio.webhooks import Verifier, url_from_asgi, url_from_wsgi
+from safetwilio.webhooks.headers import is_form
 from safetwilio.webhooks.refusals import tell
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from safetwilio.webhooks import SigningSecrets
     from safetwilio.webhooks.canonical import Params
 
-FORM = "application/x-www-form-urlencoded"
+__all__ = ["Receiver", "is_form"]
 
 _log = logging.getLogger("safetwilio.webhooks")
 _receivers: WeakSet[Receiver] = WeakSet()
@@ -158,8 +159,3 @@ def _renew_locks() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_locks)
-
-
-def is_form(content_type: str | None) -> bool:
-    """Return whether a request with this *content_type* has parameters that Twilio signs."""
-    return (content_type or "").partition(";")[0].strip().lower() == FORM

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from safetwilio.errors import UnsignedRequest
 
 SIGNATURE_HEADER = "X-Twilio-Signature"
+FORM = "application/x-www-form-urlencoded"
 SETTINGS_HEADER = "X-Twilio-Webhooks-Signature-Settings"
 
 Headers = Mapping[str, Any] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
@@ -40,6 +41,11 @@ _KNOWN: dict[object, str] = {
     for header in (SIGNATURE_HEADER, SETTINGS_HEADER)
     for spelling in spellings(header)
 }
+
+
+def is_form(content_type: str | None) -> bool:
+    """Return whether a request with this *content_type* has parameters that Twilio signs."""
+    return (content_type or "").partition(";")[0].strip().lower() == FORM
 
 
 def pairs(headers: Headers) -> Iterable[tuple[Any, Any]]:
