@@ -213,7 +213,7 @@ def test_the_fallback_of_loguru(token: str) -> None:
 def test_where_there_is_no_other_hook_the_sink_has_failed(
     sink: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = next(name for name, each in SINKS.items() if each is sink)
+    name = next(name for name, each in SINKS.items() if each.check is sink.check)
     monkeypatch.setattr(sink, "available", lambda: True)
     monkeypatch.setattr(sink, "check", lambda: False)
     monkeypatch.setattr(sink, "install", lambda: None)
@@ -374,3 +374,25 @@ def test_a_copy_is_made_only_of_what_holds_a_secret(token: str) -> None:
     for _ in range(40):
         deep = [deep]
     assert token not in json.dumps(cleaned(deep, ""))
+
+
+LATE = """
+import sys
+from safetwilio import redaction
+from safetwilio.redaction.sinks import SINKS
+
+redaction.install()
+files = ("sentry", "structlog", "loguru", "otel_spans", "otel_logs", "otel_metrics", "django")
+print(*[file for file in files if f"safetwilio.redaction.sinks.{file}" in sys.modules])
+import loguru
+print(*[file for file in files if f"safetwilio.redaction.sinks.{file}" in sys.modules])
+print({each.name: each.state for each in redaction.health()}["loguru"])
+for name, sink in SINKS.items():
+    if hasattr(sink, "_sink") and sink.MODULE:
+        print(sink.MODULE == sink._sink().MODULE, end=" ")
+"""
+
+
+def test_the_file_of_a_library_s_sink_is_loaded_with_the_library(tmp_path: Path) -> None:
+    done = run_python("-c", LATE, cwd=tmp_path, environment={})
+    assert done.stdout.splitlines() == ["", "loguru", "active", "True " * 7], done.stderr

@@ -7,22 +7,11 @@ begin with ``_`` are tools of theirs.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from safetwilio.redaction.sinks import (
-    console,
-    django,
-    exceptions,
-    http_client,
-    loguru,
-    otel_logs,
-    otel_metrics,
-    otel_spans,
-    sentry,
-    stdlib_logging,
-    structlog,
-    warnings,
-)
+from safetwilio.redaction.sinks import exceptions, http_client, stdlib_logging, warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,19 +37,57 @@ class Sink(Protocol):
         """What uses the library's public hooks instead, which see less, if it has any."""
 
 
+class _Late:
+    """The sink in *file*, loaded once there is something to do: when *library* is there.
+
+    Most programs have few of these libraries, and each file would make every start dearer.
+    """
+
+    def __init__(self, file: str, library: str = "") -> None:
+        self.MODULE = library
+        self._name = f"{__name__}.{file}"
+
+    def _sink(self) -> Sink:
+        return cast("Sink", import_module(self._name))
+
+    def available(self) -> bool:
+        """Return what the sink says, without loading it while there is no library."""
+        if self.MODULE and sys.modules.get(self.MODULE) is None:
+            return False
+        try:
+            return self._sink().available()
+        except Exception:  # noqa: BLE001 - to install it will fail, and be reported
+            return True
+
+    def uninstall(self) -> None:
+        """Restore what the sink has changed, if it was ever loaded."""
+        if self._name in sys.modules:
+            self._sink().uninstall()
+
+    def is_stale(self) -> bool:
+        """Return whether the library was imported anew since."""
+        sink: Any = self._sink()
+        return bool(sink.is_stale())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._sink(), name)
+
+
 SINKS: Mapping[str, Sink] = {
     "logging": stdlib_logging,
-    "sentry": sentry,
+    "sentry": cast("Sink", _Late("sentry", "sentry_sdk")),
     "exceptions": exceptions,
     "warnings": warnings,
     "http.client": http_client,
-    "structlog": structlog,
-    "loguru": loguru,
-    "opentelemetry spans": otel_spans,
-    "opentelemetry logs": otel_logs,
-    "opentelemetry metrics": otel_metrics,
-    "django": django,
-    "streams": console,
+    "structlog": cast("Sink", _Late("structlog", "structlog")),
+    "loguru": cast("Sink", _Late("loguru", "loguru")),
+    "opentelemetry spans": cast("Sink", _Late("otel_spans", "opentelemetry.sdk.trace")),
+    "opentelemetry logs": cast("Sink", _Late("otel_logs", "opentelemetry.sdk._logs")),
+    "opentelemetry metrics": cast("Sink", _Late("otel_metrics", "opentelemetry.sdk.metrics")),
+    "django": cast("Sink", _Late("django", "django.views.debug")),
+    "streams": cast("Sink", _Late("console")),
 }
 ON_REQUEST = "streams"
 
