@@ -300,9 +300,35 @@ def test_a_record_that_cannot_be_searched_loses_its_content(
     def broken(record: logging.LogRecord) -> None:
         raise RuntimeError(record)
 
-    monkeypatch.setattr(stdlib_logging, "_clean_traceback", broken)
+    monkeypatch.setattr(stdlib_logging, "_clean_message", broken)
     logger.info("x %s", token, extra={"more": token})
     assert output.getvalue().endswith(f" {FAILED}\n")
+
+
+def test_a_name_that_was_clean_is_searched_again_for_a_newer_secret(
+    logger: logging.Logger, output: io.StringIO
+) -> None:
+    name = secrets.token_urlsafe(60).replace("-", "a").replace("_", "b")[:32]
+    for _ in range(2):
+        logger.handle(logging.LogRecord(name, 20, __file__, 1, "x", (), None))
+    assert output.getvalue().count(name) == 2
+    redaction.register(name, "secret")
+    logger.handle(logging.LogRecord(name, 20, __file__, 1, "x", (), None))
+    assert output.getvalue().count(name) == 2
+
+
+@pytest.mark.parametrize("attribute", ["name", "threadName", "funcName"])
+def test_a_record_with_something_else_for_a_name(
+    logger: logging.Logger, output: io.StringIO, attribute: str, token: str
+) -> None:
+    odd = logging.LogRecord(logger.name, 20, __file__, 1, "x %s", (token,), None, "f")
+    setattr(odd, attribute, [token])
+    logger.handle(odd)
+    bare = logging.makeLogRecord({"name": logger.name, "msg": token, "levelno": 20})
+    delattr(bare, attribute)
+    logger.handle(bare)
+    assert "x [TWILIO:token:" in output.getvalue()
+    assert token not in output.getvalue()
 
 
 def test_wrappers_of_others_in_both_orders(

@@ -35,18 +35,22 @@ class Patch:
 
     def apply(self) -> None:
         """Put the wrapper in place, unless it is there."""
-        original, wrapper = vars(self._owner)[self._name], self._wrapper
+        original = vars(self._owner)[self._name]
         if original is self._replacement:
             return
+        replacement = functools.wraps(original)(self._replacing(original))
+        self._original, self._replacement = original, replacement
+        setattr(self._owner, self._name, replacement)
 
-        @functools.wraps(original)
+    def _replacing(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        wrapper = self._wrapper
+
         def replacement(*args: Any, **kwargs: Any) -> Any:
             if self._replacement is replacement:
                 return wrapper(original, *args, **kwargs)
             return original(*args, **kwargs)
 
-        self._original, self._replacement = original, replacement
-        setattr(self._owner, self._name, replacement)
+        return replacement
 
     def remove(self) -> None:
         """Put the original back."""

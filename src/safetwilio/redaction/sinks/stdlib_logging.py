@@ -13,10 +13,10 @@ import io
 import logging
 import sys
 import traceback
-from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from safetwilio.redaction.engine import FAILED, redact, redact_value
+from safetwilio.redaction.engine import FAILED, current, redact, redact_value
 from safetwilio.redaction.registry import SHORTEST
 from safetwilio.redaction.sinks._patch import Patch
 
@@ -25,8 +25,20 @@ if TYPE_CHECKING:
 
 _ATTRIBUTES = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
 _RENDERED = _ATTRIBUTES | {"message", "asctime"}
-_NAMES = ("name", "threadName", "processName", "taskName")
-_PLACES = ("pathname", "filename", "module", "funcName")
+_COUNT = len(_ATTRIBUTES)
+# The file's name and the module are parts of the path.
+_NAMES: tuple[str, ...] = (
+    "name",
+    "threadName",
+    "processName",
+    "pathname",
+    "funcName",
+    "filename",
+    "module",
+)
+_NAMES += ("taskName",) if "taskName" in _ATTRIBUTES else ()
+_names_of = itemgetter(*_NAMES)
+_MOST_NAMES = 4096
 _TRACEBACK = logging.Formatter()
 
 
@@ -85,18 +97,14 @@ def check() -> bool:
 def clean(record: logging.LogRecord) -> None:
     """Mask every secret in *record*, in place; one that cannot be searched loses its content."""
     try:
-        attributes = vars(record)
-        for name in _NAMES:
-            value = attributes.get(name)
-            if value and len(value) >= SHORTEST:
-                attributes[name] = redact_value(value)
-        for name in _PLACES:
-            value = attributes[name]
-            if value and len(value) >= SHORTEST:
-                attributes[name] = _place(value)
-        _clean_message(record)
-        _clean_traceback(record)
-        if len(attributes) > len(_ATTRIBUTES):
+        attributes = record.__dict__
+        if not _names.are_clean(attributes):
+            _clean_names(attributes)
+        if not _is_clean_message(record):
+            _clean_message(record)
+        if record.exc_info or record.exc_text or record.stack_info:
+            _clean_traceback(record)
+        if len(attributes) > _COUNT:
             for name in attributes.keys() - _RENDERED:
                 attributes[redact(name)] = redact_value(attributes.pop(name))
     except Exception:  # noqa: BLE001 - fail closed, whatever went wrong
@@ -106,11 +114,46 @@ def clean(record: logging.LogRecord) -> None:
             delattr(record, name)
 
 
-# Files and functions are few and older than the secrets in use; the text of a record is searched
-# in any case.
-@lru_cache(maxsize=1024)
-def _place(name: str) -> str:
-    return redact(name)
+class _Names:
+    """The names in records that were found clean: loggers, threads, functions are few."""
+
+    def __init__(self) -> None:
+        self._matcher: object = None
+        self._found: set[tuple[object, ...]] = set()
+
+    def are_clean(self, attributes: dict[str, Any]) -> bool:
+        """Return whether those in *attributes* are known to hold none of the secrets in use."""
+        matcher = current()
+        if self._matcher is not matcher or len(self._found) > _MOST_NAMES:
+            self._matcher, self._found = matcher, set()
+        try:
+            names: tuple[object, ...] = _names_of(attributes)
+            if names in self._found:
+                return True
+        except (KeyError, TypeError):  # a record of another Python, or of somebody's own
+            return False
+        if redact_value(names) is not names:
+            return False
+        self._found.add(names)
+        return True
+
+
+def _clean_names(attributes: dict[str, Any]) -> None:
+    for name in _NAMES:
+        if name in attributes:
+            attributes[name] = redact_value(attributes[name])
+
+
+def _is_clean_message(record: logging.LogRecord) -> bool:
+    """Return whether the message and the arguments are texts and numbers without a secret."""
+    args = record.args
+    if args and not _is_plain(args):
+        return False
+    try:
+        message = record.getMessage()
+    except Exception:  # noqa: BLE001 - the handler will meet it again and report it
+        return False
+    return redact(message) is message
 
 
 def _clean_message(record: logging.LogRecord) -> None:
@@ -153,6 +196,20 @@ def _clean_traceback(record: logging.LogRecord) -> None:
         record.stack_info = redact(record.stack_info)
 
 
+class _OfRecord(Patch):
+    """A method of one record: a patch without a call for arguments of any kind in between."""
+
+    def _replacing(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        wrapper = self._wrapper
+
+        def replacement(this: object, record: Any) -> Any:
+            if self._replacement is replacement:
+                return wrapper(original, this, record)
+            return original(this, record)
+
+        return replacement
+
+
 def _call_handlers(original: Callable[..., None], logger: object, record: Any) -> None:
     clean(record)
     original(logger, record)
@@ -160,7 +217,7 @@ def _call_handlers(original: Callable[..., None], logger: object, record: Any) -
 
 def _format(original: Callable[..., object], handler: object, record: Any) -> object:
     text = original(handler, record)
-    cleaned = redact_value(text)
+    cleaned = redact(text) if type(text) is str else redact_value(text)
     if cleaned is not text:
         # What the formatter has left on the record is for other handlers to see.
         for name in ("message", "exc_text"):
@@ -194,9 +251,10 @@ def _clean_factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
     return record
 
 
+_names = _Names()
 _factories: list[Callable[..., logging.LogRecord]] = []
 _PATCHES = (
-    Patch(logging.Logger, "callHandlers", _call_handlers),
-    Patch(logging.Handler, "format", _format),
+    _OfRecord(logging.Logger, "callHandlers", _call_handlers),
+    _OfRecord(logging.Handler, "format", _format),
     Patch(logging.Handler, "handleError", _handle_error),
 )
