@@ -13,7 +13,7 @@ from hypothesis import settings
 from support import OURS, Key, new_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 
 # One environment is enough for these, whatever the version of Python or of a library: they prove
@@ -30,12 +30,28 @@ ONCE = (
     "cli/test_cli_[!m]*.py",  # but for the parser
     "clients/test_client_interrupted.py",
     "examples/test_keyring_plugin.py",
+    "integrations/test_hostile.py",
     "redaction/test_[acefjlmpr]*.py",  # but for the sinks: the engine is plain Python
     "test_docs.py",
     "test_provisioning.py",
 )
 # ... and for these, which repeat one thing very often.
 ONCE_NAMES = re.compile("rotation|never_mixed|a_mixed_pair|ten_thousand|never_cross|is_ever_shown")
+
+# What these repeat so often is covered by other tests too: measured, each would take twice as long.
+UNMEASURED = (
+    "backends/test_*_contract.py",
+    "clients/test_client_interrupted.py",
+    "clients/test_client_processes.py",
+    "clients/test_async_wire.py",
+    "integrations/test_hostile.py",
+    "live/*.py",
+    "redaction/test_[acfm]*.py",
+    "testing/test_backend_contract.py",
+    "testing/test_openapi.py",
+    "testing/test_random_walk.py",
+    "webhooks/test_webhook_canonical.py",
+)
 
 # What a test starts is not measured: that would double its time, and shows few lines that no test
 # of this process runs. pytest-xdist's own processes are.
@@ -50,9 +66,26 @@ settings.load_profile("safetwilio")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what one environment is enough for; noxfile.py leaves it out of the others."""
     for item in items:
-        is_file = any(item.path.match(f"tests/{pattern}") for pattern in ONCE)
-        if is_file or ONCE_NAMES.search(item.name):
+        if _is_in(item, ONCE) or ONCE_NAMES.search(item.name):
             item.add_marker("once")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test of what need not be measured without the tracer of coverage, if there is one."""
+    coverage = sys.modules.get("coverage")
+    measuring = coverage and coverage.Coverage.current()
+    if not measuring or not (_is_in(item, UNMEASURED) or ONCE_NAMES.search(item.name)):
+        return (yield)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
+
+
+def _is_in(item: pytest.Item, patterns: tuple[str, ...]) -> bool:
+    return any(item.path.match(f"tests/{pattern}") for pattern in patterns)
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +118,8 @@ def configured(key: Key, monkeypatch: pytest.MonkeyPatch) -> Key:
 def _reset() -> None:
     if "safetwilio._boot" in sys.modules:
         sys.modules["safetwilio._boot"].reset()
+    if "safetwilio.integrations.receiver" in sys.modules:
+        sys.modules["safetwilio.integrations.receiver"].reset_all()
     if "safetwilio.redaction.registry" in sys.modules:
         # Each secret makes the first text after it dearer, and thousands of tests make thousands.
         sys.modules["safetwilio.redaction.registry"].registry._change(lambda _: {})

@@ -101,9 +101,14 @@ _refused: dict[str, ConfigurationError] = {}
 def configure(settings: TwilioSettings, *, account: str | None = None) -> None:
     """Use *settings* for *account* (default: the default account) when the process boots.
 
-    Raises :class:`safetwilio.errors.UsageError` (ST903) once that account has booted.
+    Raises :class:`safetwilio.errors.UsageError` (ST903) once that account has booted, and for
+    anything but :class:`safetwilio.TwilioSettings`.
     """
     name = _name(account)
+    if not isinstance(settings, TwilioSettings):
+        kind = type(settings).__name__
+        del settings
+        raise UsageError(f"configure() takes TwilioSettings, not a {kind}.", code="ST903")
     with _lock:
         if name in _accounts:
             raise UsageError(

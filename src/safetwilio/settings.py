@@ -121,7 +121,7 @@ class TwilioSettings(BaseSettings):
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
         """Return settings made of the mapping *obj*; as strict and as silent as the constructor."""
-        made = _validated(super().model_validate, obj, options)
+        made = validated(super().model_validate, obj, options)
         if isinstance(made, ConfigurationError):
             del obj, options
             raise made
@@ -130,7 +130,7 @@ class TwilioSettings(BaseSettings):
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
         """Return settings made of the object in *json_data*; as :meth:`model_validate`."""
-        made = _validated(super().model_validate_json, json_data, options)
+        made = validated(super().model_validate_json, json_data, options)
         if isinstance(made, ConfigurationError):
             del json_data, options
             raise made
@@ -139,7 +139,7 @@ class TwilioSettings(BaseSettings):
     @classmethod
     def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
         """Return settings made of the mapping *obj* of texts; as :meth:`model_validate`."""
-        made = _validated(super().model_validate_strings, obj, options)
+        made = validated(super().model_validate_strings, obj, options)
         if isinstance(made, ConfigurationError):
             del obj, options
             raise made
@@ -305,7 +305,7 @@ def require_account_name(name: str) -> str:
     return name.lower()
 
 
-def _validated(
+def validated(
     validate: Callable[..., _Made], given: object, options: Mapping[str, Any]
 ) -> _Made | ConfigurationError:
     """Return what *validate* makes, or the error, without the frames that hold what was *given*."""
@@ -313,6 +313,8 @@ def _validated(
         return validate(given, **options)
     except ConfigurationError as error:
         return error.with_traceback(None)
+    except TypeError:  # a name that is no argument
+        return configuration_error([_not_valid("the settings", "unknown name")])
     except ValidationError as error:  # what was given is no mapping; errors() would hold it
         kind = error.errors(include_url=False, include_context=False, include_input=False)
         return configuration_error([_not_valid("the settings", kind[0]["type"])])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
@@ -20,13 +21,13 @@ from safetwilio.backends.locate import parse, passed_over, signing_references
 from safetwilio.credentials import refuse_pickle
 from safetwilio.errors import ConfigurationError, configuration_error
 from safetwilio.problems import Problem, faults, for_account
-from safetwilio.settings import require_account_name
+from safetwilio.settings import require_account_name, validated
 from safetwilio.webhooks import SigningSecrets, Verifier
 from safetwilio.webhooks.signing import check_auth_token, check_shared_keys, missing
 from safetwilio.webhooks.urls import as_tuple, check_proxies, check_public_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from safetwilio.problems import Attempt
 
@@ -104,7 +105,6 @@ class WebhookSettings(BaseModel):
         the networks (``10.0.0.0/8``) whose forwarded headers count where there is no public URL.
         With *shared_keys_only* no Auth Token is kept, and none is accepted.
         """
-        account = None if _account is None else require_account_name(_account)
         given = {
             name: _sealed(value, f"the argument {argument}")
             for name, argument, value in (
@@ -112,14 +112,14 @@ class WebhookSettings(BaseModel):
                 (_SECONDARY, "secondary_auth_token", secondary_auth_token),
                 (_URL, "public_url", public_url),
             )
-            if value is not None
+            if value is not None and not (shared_keys_only and name in _TOKENS)
         }
-        keys = {
-            name: _sealed(value, f"the argument shared_keys, {name}").secret
-            for name, value in (shared_keys or {}).items()
-        }
-        origin = _Origin(_backend, account, given, keys, as_tuple(proxies), shared_keys_only)
-        del auth_token, secondary_auth_token, shared_keys, public_url, _backend
+        keys = _sealed_keys(shared_keys)
+        del auth_token, secondary_auth_token, shared_keys, public_url
+        account = None if _account is None else require_account_name(_account)
+        networks = tuple(str(network) for network in as_tuple(proxies))
+        origin = _Origin(_backend, account, given, keys, networks, shared_keys_only)
+        del _backend
         resolved = _resolve(origin)
         if faults(resolved.problems):
             problems, broken = resolved.problems, resolved.broken
@@ -129,6 +129,24 @@ class WebhookSettings(BaseModel):
         self._source, self._version = resolved.source, resolved.version
         self._warnings = for_account(resolved.problems, account)
         self._origin = origin
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Return settings made of the mapping *obj*; as silent as the constructor."""
+        made = validated(super().model_validate, obj, options)
+        if isinstance(made, ConfigurationError):
+            del obj, options
+            raise made
+        return made
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """Return settings made of the object in *json_data*; as :meth:`model_validate`."""
+        made = validated(super().model_validate_json, json_data, options)
+        if isinstance(made, ConfigurationError):
+            del json_data, options
+            raise made
+        return made
 
     @property
     def source(self) -> str:
@@ -190,8 +208,9 @@ def _resolve(origin: _Origin) -> _Resolved:
     """Return the fields that *origin* leads to, or all problems on the way."""
     with asking_for(SIGNING):
         surroundings = env.document(origin.account)
-        url = surroundings.field(_URL, origin.account)
+        url = None if _URL in origin.given else surroundings.field(_URL, origin.account)
         record, problems, broken = _record(origin)
+    problems += surroundings.problems
     found = {**({_URL: url} if url else {}), **record.fields, **origin.given}
     keys = {**origin.shared_keys, **_parsed(found.pop(_KEYS, None), problems)}
     if origin.shared_keys_only:
@@ -203,7 +222,7 @@ def _resolve(origin: _Origin) -> _Resolved:
         problems += check_public_url(found[_URL].reveal(), found[_URL].place)
     problems += check_proxies(origin.proxies)
     if not faults(problems) and not keys and _TOKEN not in found:
-        problems.append(_missing(origin.account))
+        problems.append(_missing(origin))
     if faults(problems):
         return _Resolved({}, "", None, tuple(dict.fromkeys(problems)), broken)
     fields = {
@@ -214,7 +233,7 @@ def _resolve(origin: _Origin) -> _Resolved:
         "proxies": origin.proxies,
         "shared_keys_only": origin.shared_keys_only,
     }
-    return _Resolved(fields, record.source, record.version, tuple(problems))
+    return _Resolved(fields, record.source, record.version, tuple(dict.fromkeys(problems)))
 
 
 def _record(
@@ -235,16 +254,21 @@ def _record(
         places = answer.attempts
         if not origin.backend:
             places += passed_over(origin.account, os.environ)
-        return Record("", {}), [*answer.problems, _missing(origin.account, places)], None
+        return Record("", {}), [*answer.problems, _missing(origin, places)], None
     return answer.record, list(answer.record.problems), None
 
 
-def _missing(account: str | None, looked_in: tuple[Attempt, ...] = ()) -> Problem:
+def _missing(origin: _Origin, looked_in: tuple[Attempt, ...] = ()) -> Problem:
     """Return that there is no secret, with the names to put one under."""
+    token = (
+        ""
+        if origin.shared_keys_only
+        else f"{variable(_TOKEN, origin.account)} to the Auth Token of the account that the "
+        "webhook belongs to, or "
+    )
     return missing(looked_in)._replace(
-        fix=f"Set {variable(_TOKEN, account)} to the Auth Token of the account that the webhook "
-        f"belongs to, or {variable(_KEYS, account)} to ID=SECRET of a SharedKey. Without either "
-        "nobody can tell Twilio's requests from others."
+        fix=f"Set {token}{variable(_KEYS, origin.account)} to ID=SECRET of a SharedKey. Without "
+        "one nobody can tell Twilio's requests from others."
     )
 
 
@@ -257,9 +281,9 @@ def _parsed(value: Value | None, problems: list[Problem]) -> dict[str, SecretStr
         name, _, secret = entry.partition("=")
         place = f"{value.place}, SharedKey {number}"
         if not secret or name in keys:  # without an id the whole may be a secret
-            name, secret = "", secret or entry
+            name, secret = " " * number, secret or entry  # a name that is refused
         keys[name] = seal(secret, place, secret=True).secret
-    problems += check_shared_keys(keys, value.place) or ([] if keys else [missing()])
+    problems += check_shared_keys(keys or {"": SecretStr("")}, value.place)
     return keys
 
 
@@ -267,6 +291,15 @@ def _secret(found: Mapping[str, Value], name: str) -> SecretStr | None:
     return SecretStr(found[name].reveal()) if name in found else None
 
 
+def _sealed_keys(shared_keys: Any) -> dict[str, SecretStr]:
+    """Return *shared_keys* sealed; what is no mapping is one key, with an id that is refused."""
+    named = shared_keys if isinstance(shared_keys, Mapping) else {"": str(shared_keys)}
+    return {
+        str(name): _sealed(value, f"the argument shared_keys, {name}").secret
+        for name, value in (named if shared_keys else {}).items()
+    }
+
+
 def _sealed(value: SecretStr | str, place: str) -> Value:
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     return seal(text, place, secret=not place.endswith("public_url"))

@@ -116,6 +116,11 @@ def is_whole(found: Collection[str]) -> bool:
     return _wanted.get().is_whole(found)
 
 
+def is_there(found: Collection[str]) -> bool:
+    """Return whether the fields *found* are any part of a record of the kind that is asked for."""
+    return any(name in found for name in _wanted.get().essentials)
+
+
 def wanted_fields() -> tuple[Field, ...]:
     """Return the fields of the kind of record that is asked for."""
     return _wanted.get().fields
@@ -188,7 +193,7 @@ class Document:
             raise combined(self._broken)
         token = fields.pop("auth_token", None)
         places = (token.place,) if token else ()
-        if not any(name in fields for name in wanted.essentials):
+        if not is_there(fields):
             alone = fields.get("account_sid")
             attempts, problems = self._attempts(account), tuple(self._problems)
             return Absent(attempts, places, problems, alone, self._version)

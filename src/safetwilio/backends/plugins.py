@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from safetwilio.backends.documents import is_secret_field
+from safetwilio.backends.documents import is_secret_field, is_there, wanted_fields
 from safetwilio.backends.interface import Absent, Found, seal
 from safetwilio.errors import BackendError, ConfigurationError
 from safetwilio.problems import DOCS_URL, Attempt, Problem
@@ -50,9 +50,11 @@ class Plugin:
         """Return the method *name*; its frames do not show the plug-in's object, which may tell."""
 
         def guarded(*arguments: Any, **options: Any) -> Any:
-            return self._call(
-                f"{name}()", lambda: _checked(name, self._methods[name](*arguments, **options))
-            )
+            def call() -> Any:
+                answer = self._methods[name](*arguments, **options)
+                return _checked(self._reference, name, answer)
+
+            return self._call(f"{name}()", call)
 
         return guarded
 
@@ -158,8 +160,8 @@ def _takes_replaces(save: Callable[..., Any]) -> bool:
     return any(p.name == "replaces" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def _checked(method: str, answer: Any) -> Any:
-    """Return *answer*, that of ``load`` with its values known to redaction."""
+def _checked(reference: Reference, method: str, answer: Any) -> Any:
+    """Return *answer*, that of ``load`` with its values known to redaction, and no others."""
     if method != "load" or isinstance(answer, Absent):
         return answer
     if not isinstance(answer, Found):
@@ -168,6 +170,11 @@ def _checked(method: str, answer: Any) -> Any:
         name: seal(value.secret.get_secret_value(), value.place, secret=is_secret_field(name))
         for name, value in answer.record.fields.items()
     }
+    wanted = {field.name for field in wanted_fields()}
+    fields = {name: value for name, value in fields.items() if name in wanted}
+    if not is_there(fields):  # a record of the other kind
+        looked_in = (Attempt(reference.scheme, reference.shown, "not in its record"),)
+        return Absent(looked_in, account_sid=fields.get("account_sid"))
     return Found(answer.record._replace(fields=fields))
 
 

@@ -19,6 +19,7 @@ from safetwilio.clients.transport import Transport
 from safetwilio.credentials import HIDDEN, ApiKey, AuthToken, Hidden, refuse_pickle
 from safetwilio.errors import (
     ConfigurationError,
+    InvalidCredentials,
     MasterTokenInUse,
     MissingCredentials,
     RefusedBeforeSending,
@@ -78,9 +79,10 @@ class TwilioClient(Client):
         region = region or surroundings.get("TWILIO_REGION")
         edge = edge or surroundings.get("TWILIO_EDGE")
         checked: ApiKey | AuthToken | ConfigurationError | None = None
+        del surroundings, environment  # no frame of an error shows them
         if credential_provider is None:
             checked = _checked(username, password, account_sid, glass)
-        del password, surroundings, environment  # no frame of an error shows them
+        del password
         if isinstance(checked, ConfigurationError):
             raise checked
         credential = checked
@@ -304,7 +306,7 @@ class _With:
         return getattr(self._client, name)
 
 
-def _checked(
+def _checked(  # noqa: PLR0911 - one for each thing that can be wrong
     username: str | None, secret: str | None, account_sid: str | None, glass: BrokenGlass | None
 ) -> ApiKey | AuthToken | ConfigurationError:
     """Return the pair as a credential, or what is wrong: nothing is filled in from elsewhere.
@@ -313,6 +315,8 @@ def _checked(
     """
     if not username and not secret:
         return MissingCredentials([_no_credentials()])
+    if not isinstance(username, str | None) or not isinstance(secret, str | None):
+        return InvalidCredentials([_no_text()])
     if not username or not secret:
         missing = "API key secret" if username else "API key SID"
         return MissingCredentials([_no_part("ST101" if username else "ST102", missing)])
@@ -335,6 +339,15 @@ def _no_credentials() -> Problem:
         code="ST104",
         summary="TwilioClient was made without credentials.",
         fix="Import the ready one, which loads and checks its key: from safetwilio import client",
+    )
+
+
+def _no_text() -> Problem:
+    return Problem(
+        code="ST205",
+        summary="TwilioClient was made with a secret that is not a text.",
+        fix="It takes what Twilio's own client does, a str: a SecretStr gives it with "
+        ".get_secret_value(). Or import the ready client: from safetwilio import client",
     )
 
 

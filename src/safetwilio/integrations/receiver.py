@@ -83,8 +83,9 @@ class Receiver:
             self._loaded = None
 
     def _current(self) -> _Loaded:
-        if self._loaded is not None:
-            return self._loaded
+        loaded = self._loaded
+        if loaded is not None:
+            return loaded
         with self._lock:
             if self._loaded is None:
                 require_switched_on("webhooks were to be verified")
@@ -110,7 +111,10 @@ class Receiver:
         :class:`safetwilio.errors.WebhookError` (ST401 to ST406) for a request to answer with its
         status, and what :meth:`load` raises.
         """
-        return self._verify(url_from_wsgi, environ, environ, params, body)
+        try:
+            return self._verify(url_from_wsgi, environ, environ, params, body)
+        finally:
+            del environ, params, body  # no frame of a refusal shows the request
 
     def verify_asgi(
         self, scope: Mapping[str, Any], *, params: Params | None = None, body: bytes | None = None
@@ -119,7 +123,10 @@ class Receiver:
 
         All else is as with :meth:`verify_wsgi`.
         """
-        return self._verify(url_from_asgi, scope, scope["headers"], params, body)
+        try:
+            return self._verify(url_from_asgi, scope, scope["headers"], params, body)
+        finally:
+            del scope, params, body
 
     def _verify(
         self,
@@ -130,6 +137,7 @@ class Receiver:
         body: Any,
     ) -> Literal[True]:
         settings, _, verifier = self._current()
+        url = ""
         refused: WebhookError | None = None
         try:
             url = url_from(request, settings.public_url, proxies=settings.proxies)
@@ -141,7 +149,7 @@ class Receiver:
                 raise refused
             return verifier.verify(url, params=params, body=body, headers=headers)
         finally:
-            del request, headers, params, body
+            del request, headers, params, body, url
 
 
 def _say(loaded: _Loaded) -> None:
@@ -149,6 +157,12 @@ def _say(loaded: _Loaded) -> None:
     for warning in settings.warnings:
         _log.warning("%s", render_one(warning))
     _log.info("Webhooks are verified with %r from %s", loaded.secrets, settings.source)
+
+
+def reset_all() -> None:
+    """Let every receiver forget what was loaded; for tests."""
+    for receiver in list(_receivers):
+        receiver.reset()
 
 
 def _renew_locks() -> None:

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from safetwilio.testing.assumptions import Choice
     from safetwilio.testing.emulator import Emulator
     from safetwilio.testing.journal import Outbox
     from safetwilio.testing.server import EmulatorServer
+    from safetwilio.testing.webhooks import SignedRequest
+    from safetwilio.webhooks.canonical import Params
 
 INI = "safetwilio"
 SWITCH = "SAFETWILIO_REDACT"
@@ -28,12 +30,14 @@ MARK = "safetwilio_every_assumption"
 
 # Whatever else could name or alter the default account's credentials gives way to the emulator's.
 _PAIR = ("ACCOUNT_SID", "API_KEY", "API_KEY_SID", "API_SECRET", "API_KEY_SECRET", "AUTH_TOKEN")
+_WEBHOOKS = ("AUTH_TOKEN", "SECONDARY_AUTH_TOKEN", "SHARED_KEYS", "PUBLIC_URL")
+_NAMES = (*_PAIR, "REGION", "EDGE", *(f"WEBHOOK_{name}" for name in _WEBHOOKS))
 _OUT_OF_THE_WAY = (
-    *(f"TWILIO_{name}{suffix}" for name in _PAIR for suffix in ("", "_FILE")),
-    *(f"TWILIO_{name}{suffix}" for name in ("REGION", "EDGE") for suffix in ("", "_FILE")),
+    *(f"TWILIO_{name}{suffix}" for name in _NAMES for suffix in ("", "_FILE")),
     "SAFETWILIO_ADMIN_BACKEND",
     "SAFETWILIO_BACKEND",
     "SAFETWILIO_BOOT",
+    "SAFETWILIO_WEBHOOK_BACKEND",
 )
 
 
@@ -140,6 +144,23 @@ def safetwilio_outbox(safetwilio_emulator: Emulator) -> Outbox:
     return safetwilio_emulator.messages
 
 
+@pytest.fixture
+def safetwilio_sign(safetwilio_emulator: Emulator) -> Callable[..., SignedRequest]:
+    """Sign requests as Twilio would sign the webhooks of the emulator's account.
+
+    ``safetwilio_sign(url, params=form)``, or ``body=`` for what is no form, or neither for a GET.
+    Send it to the ``url`` of what is returned, with its ``headers``.
+    """
+    from safetwilio.testing.webhooks import sign_request
+
+    account = safetwilio_emulator.account
+
+    def sign(url: str, *, params: Params | None = None, body: bytes | None = None) -> SignedRequest:
+        return sign_request(url, params=params, body=body, auth_token=account.auth_token)
+
+    return sign
+
+
 def point_to(server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the environment so that safetwilio talks to *server* as its seeded account."""
     for name in _OUT_OF_THE_WAY:
@@ -150,6 +171,7 @@ def point_to(server: EmulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", emulator.account.sid)
     monkeypatch.setenv("TWILIO_API_KEY", emulator.standard_key.sid)
     monkeypatch.setenv("TWILIO_API_SECRET", emulator.standard_key.secret)
+    monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", emulator.account.auth_token)
 
 
 def _forget_the_switch() -> None:
@@ -176,7 +198,9 @@ def _redacted(report: Any) -> Any:
 
 
 def _reset() -> None:
-    """Let safetwilio forget the credentials it booted with."""
+    """Let safetwilio forget the credentials it booted with, and what webhooks are signed with."""
     import safetwilio
 
     safetwilio.reset()
+    if (receiver := sys.modules.get("safetwilio.integrations.receiver")) is not None:
+        receiver.reset_all()
