@@ -23,6 +23,7 @@ nitpick_ignore_regex = [
     (r"py:class", r"(Async)?HttpClient|CredentialProvider|Response"),  # Twilio's, as annotated
     (r"py:class", r"AccessTokenGrant|SecretStr|timedelta"),
     (r"py:class", r"KeyType|State|Kind|Requirement|Severity"),  # names of a Literal
+    (r"py:class", r"Flask|~?_P|safetwilio\.integrations\..*\._\w+"),
     (r"py:class", r"Headers|Params"),  # names of a Union
 ]
 

@@ -31,6 +31,9 @@ ONCE = (
     "clients/test_client_interrupted.py",
     "examples/test_keyring_plugin.py",
     "integrations/test_hostile.py",
+    "integrations/celery/*.py",
+    "integrations/*/test_*_docs.py",
+    "integrations/*/test_*_example.py",
     "redaction/test_[acefjlmpr]*.py",  # but for the sinks: the engine is plain Python
     "test_docs.py",
     "test_provisioning.py",
@@ -44,6 +47,7 @@ UNMEASURED = (
     "clients/test_client_interrupted.py",
     "clients/test_client_processes.py",
     "clients/test_async_wire.py",
+    "integrations/*/test_*_servers.py",
     "integrations/test_hostile.py",
     "live/*.py",
     "redaction/test_[acfm]*.py",
