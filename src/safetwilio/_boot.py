@@ -102,7 +102,7 @@ def configure(settings: TwilioSettings, *, account: str | None = None) -> None:
     """Use *settings* for *account* (default: the default account) when the process boots.
 
     Raises :class:`safetwilio.errors.UsageError` (ST903) once that account has booted, and for
-    anything but :class:`safetwilio.TwilioSettings`.
+    anything but :class:`~safetwilio.settings.TwilioSettings`.
     """
     name = _name(account)
     if not isinstance(settings, TwilioSettings):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 COMMANDS = ("init", "doctor", "fingerprint", "emulator")
-HELPS = (["--help"], *([command, "--help"] for command in COMMANDS))
+HELPS = (["--help"], *([*command.split(), "--help"] for command in (*COMMANDS, "webhook check")))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ exit codes:
 examples:
   safetwilio webhook check request.txt
   safetwilio webhook check --url https://example.com/sms \\
-      --header 'X-Twilio-Signature: …' --data 'Body=Hello&From=%2B15005550006'
+      --header 'X-Twilio-Signature: ...' --data 'Body=Hello&From=%2B15005550006'
   safetwilio webhook check request.txt --ask --json
 """
 
@@ -119,7 +119,7 @@ def _request(arguments: argparse.Namespace) -> Captured:
     if not arguments.header:
         raise UsageError(
             "There is nothing to look at: name a file with the captured request, or give its "
-            "--header 'X-Twilio-Signature: …' with --url and --data.",
+            "--header 'X-Twilio-Signature: ...' with --url and --data.",
             code="ST911",
         )
     return captured(_as_message(arguments))

@@ -106,7 +106,7 @@ class Receiver:
     ) -> Literal[True]:
         """Return ``True`` if Twilio signed the request in the WSGI *environ*, else raise.
 
-        A form (:func:`is_form`) has *params*, all of them; any other request its *body*, which may
+        A form (``is_form``) has *params*, all of them; any other request its *body*, which may
         be empty. Each refusal is one line in the log ``safetwilio.webhooks``. Raises
         :class:`safetwilio.errors.WebhookError` (ST401 to ST406) for a request to answer with its
         status, and what :meth:`load` raises.
