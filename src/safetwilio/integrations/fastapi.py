@@ -23,7 +23,6 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from functools import cached_property, partial
-from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends
@@ -38,19 +37,14 @@ from starlette.status import WS_1008_POLICY_VIOLATION
 from safetwilio._boot import DEFAULT, Requirement, boot, get_account, health, is_switched_off
 from safetwilio._proxy import get_client
 from safetwilio.clients.rest import TwilioClient
-from safetwilio.errors import (
-    ConfigurationError,
-    SignatureMismatch,
-    UsageError,
-    WebhookError,
-    combined,
-)
+from safetwilio.errors import UsageError, WebhookError
 from safetwilio.extras import need
-from safetwilio.integrations.receiver import Receiver, is_form
+from safetwilio.integrations.receiver import MAX_BODY, Receiver, is_form
+from safetwilio.integrations.starting import NOT_KEPT, NOT_READY, READY, load, readiness
 from safetwilio.settings import TwilioSettings
 from safetwilio.webhook_settings import WebhookSettings
 from safetwilio.webhooks.headers import SIGNATURE_HEADER
-from safetwilio.webhooks.refusals import tell
+from safetwilio.webhooks.refusals import refusal, tell
 
 __all__ = [
     "AsyncClient",
@@ -63,8 +57,6 @@ __all__ = [
     "twilio_lifespan",
     "twilio_settings",
 ]
-
-MAX_BODY = 1024 * 1024  # bytes; Twilio's own webhooks have some thousand
 
 _App = TypeVar("_App", bound=Starlette)
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -192,24 +184,24 @@ class TwilioWebhook:
             if isinstance(body, WebhookError):
                 return body
             if not is_form(connection.headers.get("content-type")):
-                return _unreadable() if body is None else {"body": body}
+                return refusal("unreadable") if body is None else {"body": body}
             params = await connection.form()
         except Exception:  # noqa: BLE001 - nobody's input makes a 500
-            return _unreadable()
+            return refusal("unreadable")
         # What the parser left out would go to the endpoint without having been verified.
-        return _unreadable() if body and not params else {"params": params}
+        return refusal("unreadable") if body and not params else {"params": params}
 
     async def _body(self, request: Request) -> bytes | WebhookError | None:
         """Return the body, kept for whoever reads it next, or ``None`` if it was parsed before."""
         if int(request.headers.get("content-length") or 0) > self.max_body:
-            return _too_large()
+            return refusal("too-large")
         read = bytearray()
         try:
             async with aclosing(request.stream()) as stream:
                 async for chunk in stream:
                     read += chunk
                     if len(read) > self.max_body:
-                        return _too_large()
+                        return refusal("too-large")
         except RuntimeError:  # FastAPI has parsed a form, whose parameters are kept
             return None
         body = bytes(read)
@@ -277,9 +269,8 @@ def health_response() -> JSONResponse:
 
     ``app.add_api_route("/ready", health_response)``. It has fingerprints in it, and no secret.
     """
-    state = health()
-    status = HTTPStatus.OK if state.ok else HTTPStatus.SERVICE_UNAVAILABLE
-    return JSONResponse(state.as_dict(), status, headers={"Cache-Control": "no-store"})
+    ok, state = readiness()
+    return JSONResponse(state, READY if ok else NOT_READY, headers=NOT_KEPT)
 
 
 def _start(webhooks: Sequence[TwilioWebhook], boot_client: Callable[[], object] | None) -> None:
@@ -287,15 +278,7 @@ def _start(webhooks: Sequence[TwilioWebhook], boot_client: Callable[[], object] 
     if is_switched_off():
         boot()  # says so in the log
         return
-    errors = []
-    for load in (boot_client, *(webhook.receiver.load for webhook in webhooks)):
-        try:
-            if load is not None:
-                load()
-        except ConfigurationError as error:
-            errors.append(error.with_traceback(None))
-    if errors:
-        raise errors[0] if len(errors) == 1 else combined(errors)
+    load(boot_client, *(webhook.receiver.load for webhook in webhooks))
 
 
 async def _close_connections() -> None:
@@ -304,18 +287,6 @@ async def _close_connections() -> None:
         for account in health().accounts:
             name = None if account.name == DEFAULT else account.name
             await get_account(name).client.aclose()
-
-
-def _unreadable() -> WebhookError:
-    return SignatureMismatch(
-        "The body of the request cannot be read as what it says it is.", reason="unreadable"
-    )
-
-
-def _too_large() -> WebhookError:
-    return SignatureMismatch(
-        "The request has a larger body than is accepted here.", reason="too-large"
-    )
 
 
 def _answer_without_a_body(scope: Mapping[str, Any]) -> None:

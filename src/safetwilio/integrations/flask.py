@@ -17,11 +17,7 @@ What can be set is in ``app.config["SAFETWILIO"]``, a dict without secrets.
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Mapping
 from functools import partial, wraps
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec
 from weakref import WeakSet
 
@@ -29,53 +25,30 @@ from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wsgi import LimitedStream
 
-from safetwilio._boot import boot, health, is_switched_off
+from safetwilio._boot import boot, is_switched_off
 from safetwilio._proxy import get_client
-from safetwilio.backends.interface import seal
-from safetwilio.backends.locate import BACKEND_VARIABLE
-from safetwilio.errors import (
-    ConfigurationError,
-    SignatureMismatch,
-    UsageError,
-    WebhookError,
-    combined,
+from safetwilio.errors import UsageError, WebhookError
+from safetwilio.integrations.options import SETTING, Webhooks, read
+from safetwilio.integrations.receiver import MAX_BODY, Receiver, is_form
+from safetwilio.integrations.starting import (
+    NOT_KEPT,
+    NOT_READY,
+    READY,
+    load,
+    name_backends,
+    readiness,
 )
-from safetwilio.integrations.receiver import Receiver, is_form
-from safetwilio.problems import Problem
-from safetwilio.shapes import is_auth_token, is_key_secret
-from safetwilio.webhook_settings import WebhookSettings
-from safetwilio.webhooks.refusals import tell
+from safetwilio.webhooks.refusals import refusal, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from safetwilio.clients.rest import TwilioClient
 
 __all__ = ["SafeTwilio", "health_view"]
 
-CONFIG = "SAFETWILIO"
 EXTENSION = "safetwilio"
-MAX_BODY = 1024 * 1024  # bytes; Twilio's own webhooks have some thousand
 
-_Known = Mapping[str, Any]
-
-_SETTINGS: _Known = {  # by name, and what may be there
-    "BACKEND": str,
-    "CLIENT": bool,
-    "REQUIRE": str,
-    "VERIFY": bool,
-    "WEBHOOKS": Mapping,
-}
-_OF_WEBHOOKS: _Known = {
-    "ACCOUNT": str,
-    "BACKEND": str,
-    "PROXIES": (str, list, tuple),
-    "PUBLIC_URL": str,
-    "SHARED_KEYS_ONLY": bool,
-}
-_WORDS = {str: "a text", bool: "True or False", Mapping: "a dict", (str, list, tuple): "a list"}
-_NAME = re.compile(r"[A-Za-z][A-Za-z_]{0,39}")
-_SECRET = re.compile(r"TOKEN|SECRET|SID|PASSWORD|API_?KEY|SHARED_KEYS?$|CREDENTIAL", re.IGNORECASE)
 _SIGNATURE = "HTTP_X_TWILIO_SIGNATURE"
 
 _P = ParamSpec("_P")
@@ -116,18 +89,17 @@ class SafeTwilio:
         :raises UsageError: ST900, when a webhook of *app* is open (see :meth:`webhook`).
         """
         self._refuse_open_views(app)
-        settings, webhooks = _options(app.config.get(CONFIG, {}))
-        receiver = Receiver(_webhook_settings(webhooks))
+        options = read(app.config.get(SETTING, {}), f'app.config["{SETTING}"]')
+        name_backends(options)
+        receiver = Receiver((options.webhooks or Webhooks()).load)
         extension = _Extension(receiver, is_switched_off())
-        if "BACKEND" in settings:  # for the webhooks, too, if they have none of their own
-            os.environ[BACKEND_VARIABLE] = settings["BACKEND"]
         if extension.is_off:
             boot()  # says so in the log
         else:
-            demands = {"verify": settings.get("VERIFY", False), "require": settings.get("REQUIRE")}
-            uses_webhooks = "WEBHOOKS" in settings or bool(self._guarded)
-            _load(
-                partial(boot, **demands) if settings.get("CLIENT", True) else None,
+            require: Any = options.require
+            uses_webhooks = options.webhooks is not None or bool(self._guarded)
+            load(
+                partial(boot, verify=options.verify, require=require) if options.client else None,
                 receiver.load if uses_webhooks else None,
             )
         app.extensions[EXTENSION] = extension
@@ -201,10 +173,10 @@ def health_view() -> tuple[Response, int]:
 
     ``app.add_url_rule("/ready", view_func=health_view)``. It has fingerprints in it, and no secret.
     """
-    state = health()
-    answer = jsonify(state.as_dict())
-    answer.headers["Cache-Control"] = "no-store"
-    return answer, HTTPStatus.OK if state.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    ok, state = readiness()
+    answer = jsonify(state)
+    answer.headers.update(NOT_KEPT)
+    return answer, READY if ok else NOT_READY
 
 
 def _current() -> _Extension:
@@ -239,117 +211,20 @@ def _parts() -> dict[str, Any] | WebhookError:
     """Return the parameters of a form, or the body of anything else; or what is wrong."""
     try:
         if (request.content_length or 0) > MAX_BODY:
-            return _too_large()
+            return refusal("too-large")
         request.environ["wsgi.input"] = LimitedStream(
             request.environ["wsgi.input"], MAX_BODY + 1, is_max=True
         )
         body = request.get_data()  # what is read now can be parsed afterwards
         if len(body) > MAX_BODY:  # the stream only ends there
-            return _too_large()
+            return refusal("too-large")
         if is_form(request.content_type):
             params = request.form
             # What the parser left out would go to the view without having been verified.
-            return _unreadable() if body and not params else {"params": params}
+            return refusal("unreadable") if body and not params else {"params": params}
         parsed_before = not body and (request.form or request.files)
     except RequestEntityTooLarge:
-        return _too_large()
+        return refusal("too-large")
     except Exception:  # noqa: BLE001 - nobody's input makes a 500
-        return _unreadable()
-    return _unreadable() if parsed_before else {"body": body}
-
-
-def _unreadable() -> WebhookError:
-    return SignatureMismatch(
-        "The body of the request cannot be read as what it says it is.", reason="unreadable"
-    )
-
-
-def _too_large() -> WebhookError:
-    return SignatureMismatch(
-        "The request has a larger body than is accepted here.", reason="too-large"
-    )
-
-
-def _webhook_settings(webhooks: Mapping[str, Any]) -> Callable[[], WebhookSettings]:
-    return partial(
-        WebhookSettings,
-        public_url=webhooks.get("PUBLIC_URL"),
-        proxies=webhooks.get("PROXIES") or (),
-        shared_keys_only=webhooks.get("SHARED_KEYS_ONLY", False),
-        _backend=webhooks.get("BACKEND"),
-        _account=webhooks.get("ACCOUNT"),
-    )
-
-
-def _load(*loads: Callable[[], object] | None) -> None:
-    """Call all of *loads*, and raise every problem at once."""
-    errors = []
-    for load in loads:
-        try:
-            if load is not None:
-                load()
-        except ConfigurationError as error:
-            errors.append(error.with_traceback(None))
-    if errors:
-        raise errors[0] if len(errors) == 1 else combined(errors)
-
-
-def _options(given: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return *given*, the settings of an application, and those of its webhooks, checked.
-
-    None of their values is shown: it may be a secret that has no place there.
-    """
-    problems = [*_problems(given, _SETTINGS, CONFIG)]
-    webhooks = given.get("WEBHOOKS") if isinstance(given, Mapping) else None
-    if isinstance(webhooks, Mapping):
-        problems += _problems(webhooks, _OF_WEBHOOKS, f'{CONFIG}["WEBHOOKS"]')
-    if problems:
-        del given, webhooks
-        raise ConfigurationError(problems)
-    return (
-        {name: value for name, value in given.items() if value is not None},
-        {name: value for name, value in (webhooks or {}).items() if value is not None},
-    )
-
-
-def _problems(given: Any, known: _Known, where: str) -> Iterator[Problem]:
-    if not isinstance(given, Mapping):
-        yield _problem(where, f"a {type(given).__name__}", "It is a dict.")
-        return
-    for name, value in given.items():
-        kind = known.get(name) if isinstance(name, str) else None
-        if kind is None:
-            yield _unknown(name, value, known, where)
-        elif value is not None and not isinstance(value, kind):
-            what = f"a {type(value).__name__}"
-            yield _problem(f'{where}["{name}"]', what, f'"{name}" is {_WORDS[kind]}.')
-    if given.get("CLIENT") is False and (given.get("VERIFY") or given.get("REQUIRE")):
-        what = "VERIFY or REQUIRE with CLIENT: False"  # a demand must not pass unheard
-        yield _problem(where, what, "Without a client there is no key to verify. Take one away.")
-
-
-def _unknown(name: Any, value: Any, known: _Known, where: str) -> Problem:
-    text = name if isinstance(name, str) else ""
-    if not _NAME.fullmatch(text) or is_auth_token(text) or is_key_secret(text):
-        what = f"a key of {len(text)} characters" if text else f"a {type(name).__name__} as a key"
-        return _problem(where, what, f"It takes {', '.join(known)}.")
-    if not _SECRET.search(text):
-        return _problem(where, f'the key "{text}"', f"It takes {', '.join(known)}.")
-    if isinstance(value, str):
-        seal(value, f"app.config, {where}", secret=True)  # hidden wherever it turns up
-    return _problem(
-        where,
-        f'the key "{text}"',
-        "Secrets have no place in app.config. What signs webhooks is TWILIO_WEBHOOK_AUTH_TOKEN or "
-        "TWILIO_WEBHOOK_SHARED_KEYS, and the API key is TWILIO_ACCOUNT_SID, TWILIO_API_KEY and "
-        "TWILIO_API_SECRET, in the environment, in a .env, or in the store that BACKEND names.",
-    )
-
-
-def _problem(where: str, what: str, fix: str) -> Problem:
-    return Problem(
-        code="ST940",
-        summary="The SAFETWILIO setting is not right.",
-        found_in=(f"app.config, {where} ({what})",),
-        fix=fix,
-    )
+        return refusal("unreadable")
+    return refusal("unreadable") if parsed_before else {"body": body}

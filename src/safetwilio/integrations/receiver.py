@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from safetwilio.webhooks import SigningSecrets
     from safetwilio.webhooks.canonical import Params
 
-__all__ = ["Receiver", "is_form"]
+__all__ = ["MAX_BODY", "Receiver", "is_form"]
+
+MAX_BODY = 1024 * 1024  # bytes; Twilio's own webhooks have some thousand
 
 _log = logging.getLogger("safetwilio.webhooks")
 _receivers: WeakSet[Receiver] = WeakSet()
@@ -163,6 +165,12 @@ def reset_all() -> None:
     """Let every receiver forget what was loaded; for tests."""
     for receiver in list(_receivers):
         receiver.reset()
+
+
+def loaded() -> list[WebhookSettings]:
+    """Return the settings of all receivers of this process that have loaded theirs."""
+    found = [receiver._loaded for receiver in list(_receivers)]  # noqa: SLF001
+    return [each.settings for each in found if each is not None]
 
 
 def _renew_locks() -> None:

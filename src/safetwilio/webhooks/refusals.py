@@ -12,6 +12,8 @@ Reason = Literal[
     "wrong-signature",
     "wrong-body",
     "no-body-hash",
+    "unreadable",
+    "too-large",
     "malformed",
     "unknown-key",
     "algorithm",
@@ -39,6 +41,16 @@ _ERRORS: dict[str, tuple[type[WebhookError], str, str]] = {
         SignatureMismatch,
         "ST402",
         "The request has a body, and no bodySHA256 in its URL: nothing proves the body.",
+    ),
+    "unreadable": (
+        SignatureMismatch,
+        "ST402",
+        "The body of the request cannot be read as what it says it is.",
+    ),
+    "too-large": (
+        SignatureMismatch,
+        "ST402",
+        "The request has a larger body than is accepted here.",
     ),
     "malformed": (
         SignatureMismatch,

@@ -125,14 +125,17 @@ def test_with_the_boot_switched_off_nothing_is_loaded(
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ([], "app.config, SAFETWILIO (a list)"),
-        ({"VERFIY": True}, 'app.config, SAFETWILIO (the key "VERFIY")'),
-        ({"verify": True}, 'app.config, SAFETWILIO (the key "verify")'),
-        ({1: True}, "app.config, SAFETWILIO (a int as a key)"),
-        ({"VERIFY": "no"}, 'app.config, SAFETWILIO["VERIFY"] (a str)'),
-        ({"WEBHOOKS": True}, 'app.config, SAFETWILIO["WEBHOOKS"] (a bool)'),
-        ({"WEBHOOKS": {"URL": "x"}}, 'app.config, SAFETWILIO["WEBHOOKS"] (the key "URL")'),
-        ({"CLIENT": False, "REQUIRE": "restricted"}, "VERIFY or REQUIRE with CLIENT: False"),
+        ([], 'app.config["SAFETWILIO"] (a list)'),
+        ({"VERFIY": True}, 'app.config["SAFETWILIO"] (the key "VERFIY")'),
+        ({"verify": True}, 'app.config["SAFETWILIO"] (the key "verify")'),
+        ({1: True}, 'app.config["SAFETWILIO"] (a key: a int)'),
+        ({"VERIFY": "no"}, 'app.config["SAFETWILIO"]["VERIFY"] (a text of 2 characters)'),
+        ({"WEBHOOKS": True}, 'app.config["SAFETWILIO"]["WEBHOOKS"] (a bool)'),
+        ({"WEBHOOKS": {"URL": "x"}}, 'app.config["SAFETWILIO"]["WEBHOOKS"] (the key "URL")'),
+        (
+            {"CLIENT": False, "REQUIRE": "restricted"},
+            '"VERIFY" or "REQUIRE" beside "CLIENT": False',
+        ),
     ],
     ids=str,
 )
@@ -160,7 +163,7 @@ def test_a_secret_has_no_place_there_and_is_not_shown(key: Key) -> None:
     error = refused(lambda: application(settings))
 
     assert codes(error) == ["ST940"] * 3
-    assert "Secrets have no place in app.config." in str(error)
+    assert "holds a credential, which has no place there" in str(error)
     assert "(a key of 32 characters)" in str(error)
     for secret in (key.secret, token):
         assert secret not in str(error)
