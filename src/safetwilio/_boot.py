@@ -220,8 +220,8 @@ def require_switched_on(happened: str) -> None:
     """Raise :class:`UsageError` (ST904) with ``SAFETWILIO_BOOT=off``; say what *happened*."""
     if is_switched_off():
         raise UsageError(
-            f"{SWITCH}=off: {happened} in a process that must not boot, such as an image build. "
-            "Unset the variable where the program runs.",
+            f"{SWITCH}=off: {happened} in a process that must not boot, such as an image build or "
+            "a management command that loads nothing. Unset the variable where the program runs.",
             code="ST904",
         )
 

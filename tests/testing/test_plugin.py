@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from safetwilio.testing.assumptions import every_choice
-from support import OUR_PLUGIN
+from support import OUR_PLUGIN, new_key
 
 pytest_plugins = ["pytester"]
 
@@ -274,3 +274,36 @@ def test_one_choice_may_be_made_for_a_test(clean: pytest.Pytester) -> None:
 def test_the_mark_is_declared(clean: pytest.Pytester) -> None:
     result = clean.runpytest_subprocess("--markers")
     result.stdout.fnmatch_lines(["@pytest.mark.safetwilio_every_assumption: *"])
+
+
+@pytest.mark.parametrize(
+    "plugins", ["early,safetwilio.testing.plugin", "safetwilio.testing.plugin,early"]
+)
+def test_what_boots_before_the_tests_are_collected_has_the_emulator(
+    clean: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, plugins: str
+) -> None:
+    """pytest-django lets Django start at this moment; a real ``.env`` must not reach the tests."""
+    real = new_key()
+    clean.makeini("[pytest]\nsafetwilio = emulator\n")
+    clean.path.joinpath(".env").write_text(real.dotenv())
+    monkeypatch.delenv("SAFETWILIO_BACKEND")
+    monkeypatch.setenv("PYTEST_PLUGINS", plugins)
+    monkeypatch.setenv("PYTHONPATH", str(clean.path))
+    clean.makepyfile(
+        early="""
+        import pytest
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_load_initial_conftests():
+            from safetwilio import client
+
+            client.account_sid
+        """,
+        test_it="""
+        from safetwilio import client
+
+        def test_it():
+            assert client.account_sid.startswith("AC5afe0000")
+        """,
+    )
+    clean.runpytest_subprocess().assert_outcomes(passed=1)

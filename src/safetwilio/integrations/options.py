@@ -21,12 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SETTING = "SAFETWILIO"
-_NAME = re.compile(r"[A-Za-z][A-Za-z_]{0,39}")
-# What stands in a name of a credential, and in none of ours.
-_SECRET = re.compile(
-    r"TOKEN|SECRET|(?:^|_)SID|PASSWORD|API_?KEY|SHARED_KEYS?$|CREDENTIAL", re.IGNORECASE
-)
-_SIGNING = re.compile(r"TOKEN|SHARED_KEY", re.IGNORECASE)
+_NAME = r"[A-Za-z][A-Za-z_]{0,39}"
+# What stands in a name of a credential, and in none of ours. Compiled when something is wrong.
+_OF_A_CREDENTIAL = r"(?i)TOKEN|SECRET|(?:^|_)SID|PASSWORD|API_?KEY|SHARED_KEYS?$|CREDENTIAL"
+_OF_A_SIGNER = r"(?i)TOKEN|SHARED_KEY"
 
 
 class Webhooks(NamedTuple):
@@ -155,8 +153,8 @@ def _taken(
 
 def _unknown(name: Any, value: Any, place: str, forms: Mapping[str, Form]) -> Problem:
     for text in _texts_in(value):
-        seal(text, place, secret=isinstance(name, str) and bool(_SECRET.search(name)))
-    is_name = isinstance(name, str) and _NAME.fullmatch(name)
+        seal(text, place, secret=isinstance(name, str) and bool(re.search(_OF_A_CREDENTIAL, name)))
+    is_name = isinstance(name, str) and re.fullmatch(_NAME, name)
     if not is_name or is_auth_token(name) or is_key_secret(name):
         if isinstance(name, str):
             seal(name, place, secret=True)
@@ -164,7 +162,7 @@ def _unknown(name: Any, value: Any, place: str, forms: Mapping[str, Form]) -> Pr
             f"a key of {len(name)} characters" if isinstance(name, str) else f"a key: {_kind(name)}"
         )
         return _problem(place, f"It takes {', '.join(forms)}.", what)
-    if _SECRET.search(name):
+    if re.search(_OF_A_CREDENTIAL, name):
         return _misplaced(name, place)
     near = get_close_matches(name.upper(), forms, n=1, cutoff=0.7)
     hint = f'Did you mean "{near[0]}"? ' if near else ""
@@ -175,7 +173,7 @@ def _misplaced(name: str, place: str) -> Problem:
     where = (
         "The Auth Token or the SharedKeys that sign webhooks are TWILIO_WEBHOOK_AUTH_TOKEN or "
         "TWILIO_WEBHOOK_SHARED_KEYS"
-        if _SIGNING.search(name)
+        if re.search(_OF_A_SIGNER, name)
         else "The API key is TWILIO_ACCOUNT_SID, TWILIO_API_KEY and TWILIO_API_SECRET"
     )
     return _problem(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 INI = "safetwilio"
 SWITCH = "SAFETWILIO_REDACT"
 MARK = "safetwilio_every_assumption"
+_STARTED = pytest.StashKey[bool]()
 
 # Whatever else could name or alter the default account's credentials gives way to the emulator's.
 _PAIR = ("ACCOUNT_SID", "API_KEY", "API_KEY_SID", "API_SECRET", "API_KEY_SECRET", "AUTH_TOKEN")
@@ -59,17 +60,31 @@ def pytest_configure(config: pytest.Config) -> None:
     if SWITCH not in os.environ:
         os.environ[SWITCH] = "strict"
         config.add_cleanup(_forget_the_switch)
+    _start(config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, Any]:
+    """Start before pytest-django, which lets Django boot at this moment, and before conftests."""
+    _start(early_config)
+    return (yield)
+
+
+def _start(config: pytest.Config) -> None:
+    """Start an emulator for the session if the ini file asks for one and there is none yet."""
     chosen = str(config.getini(INI)).strip()
-    if not chosen:
+    if not chosen or config.stash.get(_STARTED, False):
         return
     if chosen != "emulator":
         raise pytest.UsageError(f"ini option {INI} is 'emulator' or empty, not {chosen!r}")
     from safetwilio.testing.server import EmulatorServer
 
+    config.stash[_STARTED] = True
     server, environment = EmulatorServer().start(), pytest.MonkeyPatch()
     for undo in (_reset, server.stop, environment.undo):  # run from the last to the first
         config.add_cleanup(undo)
     point_to(server, environment)
+    _reset()  # of what something booted before
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,0 +1,1 @@
+"""An application whose models say ``from safetwilio import client``, as many do."""

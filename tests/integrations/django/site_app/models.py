@@ -1,0 +1,5 @@
+"""Imported before any ``ready()``."""
+
+from safetwilio import client
+
+SENDS_WITH = client

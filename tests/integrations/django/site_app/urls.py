@@ -1,0 +1,3 @@
+"""No views: nothing imports the client."""
+
+urlpatterns: list[object] = []
