@@ -119,11 +119,11 @@ def test_the_emulators_own_callbacks_are_signed_the_same() -> None:
     ],
 )
 def test_ports(url: str, other: str) -> None:
-    assert canonical.port_variants(url) == (url, other)
+    assert tuple(canonical.port_variants(url)) == (url, other)
 
 
 @pytest.mark.parametrize(
     "url", ["", "x", "://", "ftp://host/", "https://", "https://h:port/", "https://h:99999/"]
 )
 def test_what_has_no_other_port(url: str) -> None:
-    assert canonical.port_variants(url) == (url,)
+    assert tuple(canonical.port_variants(url)) == (url,)

@@ -60,24 +60,24 @@ def _pairs(params: Any) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def port_variants(url: str) -> tuple[str, ...]:
-    """Return *url* and the same with its port taken away, or with the default port if it has none.
+def port_variants(url: str) -> Iterator[str]:
+    """Yield *url* and the same with its port taken away, or with the default port if it has none.
 
     Twilio signs sometimes the one and sometimes the other; its own validator tries the same two.
     """
+    yield url
     scheme, separator, rest = url.partition("://")
     default = DEFAULT_PORTS.get(scheme.lower())
     if not separator or default is None:
-        return (url,)
+        return
     authority, target = split_target(rest)
     host, port = split_port(authority)
     if not host or host.endswith("@"):
-        return (url,)
+        return
     if port is None:
-        return (url, f"{scheme}://{host}:{default}{target}")
-    if not is_port(port):
-        return (url,)
-    return (url, f"{scheme}://{host}{target}")
+        yield f"{scheme}://{host}:{default}{target}"
+    elif is_port(port):
+        yield f"{scheme}://{host}{target}"
 
 
 def split_target(rest: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from safetwilio.webhooks.refusals import Reason, refusal, tell
 from safetwilio.webhooks.signing import SigningSecrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from pydantic import SecretStr
 
@@ -143,7 +143,7 @@ class Verifier:
         if body and not wanted:
             return "no-body-hash"
         added = canonical.signed_params(params)
-        texts = [variant.encode() + added for variant in canonical.port_variants(url)]
+        texts = (variant.encode() + added for variant in canonical.port_variants(url))
         proofs = [candidate.get_secret_value().encode() for candidate in candidates]
         matched = matches(proofs, texts, algorithm, given.encode())
         # A form's parameters are signed; anything else, and nothing, is known by its hash.
@@ -187,18 +187,21 @@ def signers(
 
 
 def matches(
-    proofs: Sequence[bytes], texts: Sequence[bytes], algorithm: str, given: bytes
+    proofs: Sequence[bytes], texts: Iterable[bytes], algorithm: str, given: bytes
 ) -> list[bool]:
     """Return for each secret of *proofs* whether it signed one of *texts* as *given*.
 
-    All are computed and compared, so that the time does not tell which one it was.
+    Of a text all are computed and compared, so that the time does not tell which one it was.
+    After the text that was signed the others are not looked at.
     """
-    matched = []
-    for proof in proofs:
-        found = False
-        for text in texts:
-            found |= hmac.compare_digest(canonical.signature(proof, text, algorithm), given)
-        matched.append(found)
+    matched = [False] * len(proofs)
+    for text in texts:
+        matched = [
+            hmac.compare_digest(canonical.signature(proof, text, algorithm), given)
+            for proof in proofs
+        ]
+        if any(matched):
+            break
     return matched
 
 
