@@ -86,9 +86,14 @@ def test_copies_and_no_pickles(token: str) -> None:
 
 def test_it_does_not_change(token: str) -> None:
     settings = WebhookSettings()
-    for name in ("auth_token", "public_url", "shared_keys_only", "new"):
-        with pytest.raises(ValidationError):
-            setattr(settings, name, None)
+    other = Opaque(auth_token())
+    for name in ("auth_token", "public_url", "shared_keys_only"):
+        error = caught(lambda name=name: setattr(settings, name, other.value))
+        assert isinstance(error, UsageError)
+        assert error.code == "ST903"
+        assert_silent(error, [other.value])
+    with pytest.raises(ValidationError):
+        settings.new = None
     assert held(settings)[0] == token
 
 

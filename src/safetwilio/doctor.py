@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetwilio import worktree
-from safetwilio.backends.documents import PAIR
+from safetwilio.backends.documents import PAIR, SIGNING, spellings
 from safetwilio.backends.dotenv import DEFAULT_PATH
 from safetwilio.backends.interface import Absent, Found
 from safetwilio.backends.locate import (
@@ -31,6 +31,7 @@ from safetwilio.problems import Problem, faults, faults_first, for_account
 from safetwilio.redaction import SWITCH, install
 from safetwilio.settings import TwilioSettings
 from safetwilio.webhook_settings import WebhookSettings
+from safetwilio.webhooks.urls import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _SETTINGS = {"key_sid": "api_key", "secret": "api_secret"}
 _UNSOUND = frozenset({"failed", "fallback"})
 _OURS = "SAFETWILIO_"
+_OF_WEBHOOKS = "TWILIO_WEBHOOK_"
 _SWITCHES = frozenset(
     f"{_OURS}{name}"
     for name in (
@@ -214,7 +216,9 @@ def examine_webhooks(*, account: str | None = None) -> Report:
 
 def _secrets_of(settings: WebhookSettings) -> WebhookSecrets:
     secrets = settings.secrets()
-    return WebhookSecrets(len(secrets.auth_tokens), len(secrets.shared_keys), settings.public_url)
+    return WebhookSecrets(
+        len(secrets.auth_tokens), len(secrets.shared_keys), shown_url(settings.public_url)
+    )
 
 
 def _sources(trace: Trace, account: str | None) -> Sources:
@@ -268,12 +272,15 @@ def _unknown_switches() -> list[Problem]:
         and name not in _SWITCHES
         and not name.startswith((f"{BACKEND_VARIABLE}_", WEBHOOK_BACKEND_VARIABLE))
     )
+    known = {spelling for field in SIGNING.fields for spelling in spellings(field.name, None)}
+    unknown += sorted(n for n in os.environ if n.startswith(_OF_WEBHOOKS) and n not in known)
+    unknown += [name for name in (f"{BACKEND_VARIABLE}_WEBHOOK",) if name in os.environ]
     if not unknown:
         return []
     return [
         Problem(
             code="ST222",
-            summary="The environment has a SAFETWILIO_ name that nothing reads.",
+            summary="The environment has a name of ours that nothing reads.",
             found_in=tuple(f"env {name}" for name in unknown),
             fix=f"Correct the name, or remove it. Names that are read: {_OURS}BACKEND, "
             f"{_OURS}BACKEND_NAME for get_client(NAME), {WEBHOOK_BACKEND_VARIABLE}, {_OURS}ENV, "

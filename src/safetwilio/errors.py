@@ -77,10 +77,9 @@ class ConfigurationError(SafeTwilioError):
         If the program *is_running*, it goes on with the key it has.
         """
         problems = for_account(problems, account)
-        of_webhooks = any(problem.code.startswith("ST4") for problem in problems)
         report = render(
             problems,
-            check=command("doctor", account) + (" --webhooks" if of_webhooks else ""),
+            check=_check(problems, account),
             verdict="keeps the key it has" if is_running else None,
         )
         super().__init__(report, code=(faults(problems) or problems)[0].code)
@@ -247,6 +246,15 @@ def internal_fault(error: Exception) -> SafeTwilioError:
         f"safetwilio could not start because of a fault of its own, or of a plug-in: "
         f"{type(error).__name__}{where}. Please report it."
     )
+
+
+def _check(problems: Sequence[Problem], account: str | None) -> str:
+    """Return the command that gives the report of *problems* without a start."""
+    doctor = command("doctor", account)
+    kinds = {problem.code.startswith("ST4") for problem in problems}
+    if kinds == {True}:
+        return f"{doctor} --webhooks"
+    return f"{doctor}, and with --webhooks" if True in kinds else doctor
 
 
 def combined(errors: Sequence[ConfigurationError]) -> ConfigurationError:

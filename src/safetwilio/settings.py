@@ -224,6 +224,12 @@ class TwilioSettings(BaseSettings):
         if forbidden:
             yield _unknown(forbidden)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in TwilioSettings.model_fields:  # pydantic's own error quotes the value
+            del value
+            refuse_change(self, name)
+        super().__setattr__(name, value)
+
     @property
     def source(self) -> str:
         """The reference of the backend that held the key, such as ``dotenv:.env``."""
@@ -290,6 +296,14 @@ class TwilioSettings(BaseSettings):
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled (ST803)."""
         refuse_pickle("TwilioSettings")
+
+
+def refuse_change(settings: object, name: str) -> NoReturn:
+    """Raise :class:`UsageError` (ST903): the field *name* of *settings* is not changed."""
+    raise UsageError(
+        f"{type(settings).__name__}.{name} is not changed: make new settings, or reload() them.",
+        code="ST903",
+    )
 
 
 def require_account_name(name: str) -> str:

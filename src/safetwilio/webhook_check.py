@@ -9,6 +9,7 @@ from safetwilio.errors import SafeTwilioError, UsageError
 from safetwilio.webhooks import signed_url
 from safetwilio.webhooks.explain import Finding, diagnose
 from safetwilio.webhooks.headers import read, signer
+from safetwilio.webhooks.urls import shown_url
 
 if TYPE_CHECKING:
     from safetwilio.webhook_settings import WebhookSettings
@@ -30,6 +31,7 @@ _SETTINGS = {
     "form loses the signature.",
     "no-params": "Give verify() the body of a request that is no form, and nothing for a GET.",
 }
+_UNPROVED = frozenset({"wrong-body", "no-body-hash"})
 _CHANGED_BY_PROXIES = frozenset({"scheme", "host", "prefix"})
 
 
@@ -84,7 +86,12 @@ def check(request: Captured, settings: WebhookSettings, *, url: str | None = Non
     findings = tuple(diagnosis.findings)
     if settings.shared_keys_only and not findings and not _names_key(request.headers):
         findings = (Finding("auth-token", "Only SharedKeys are accepted, and it names none."),)
-    return Outcome(seen, diagnosis.url, findings, _settings(findings, seen, diagnosis.url))
+    return Outcome(
+        url=shown_url(seen) or "",
+        signed=shown_url(diagnosis.url),
+        findings=findings,
+        settings=_settings(findings, seen, diagnosis.url),
+    )
 
 
 def _url(request: Captured, settings: WebhookSettings) -> str:
@@ -107,6 +114,8 @@ def _names_key(headers: tuple[tuple[str, str], ...]) -> bool:
 
 def _settings(findings: tuple[Finding, ...], seen: str, signed: str | None) -> tuple[str, ...]:
     said = [_SETTINGS[finding.what] for finding in findings if finding.what in _SETTINGS]
+    if _UNPROVED & {finding.what for finding in findings}:
+        return ()  # no setting lets in what nothing proves
     if signed and _CHANGED_BY_PROXIES & {finding.what for finding in findings}:
         said.insert(0, f"{_PUBLIC_URL}={_public_url(seen, signed)}")
     return tuple(said)
@@ -117,4 +126,4 @@ def _public_url(seen: str, signed: str) -> str:
     there, here = urlsplit(signed), urlsplit(seen)
     path, end = there.path, here.path
     prefix = path.removesuffix(end) if end != "/" and path.endswith(end) else ""
-    return f"{there.scheme}://{there.netloc}{prefix}"
+    return f"{there.scheme}://{there.netloc.rpartition('@')[2]}{prefix}"

@@ -21,10 +21,10 @@ from safetwilio.backends.locate import parse, passed_over, signing_references
 from safetwilio.credentials import refuse_pickle
 from safetwilio.errors import ConfigurationError, configuration_error
 from safetwilio.problems import Problem, faults, for_account
-from safetwilio.settings import require_account_name, validated
+from safetwilio.settings import refuse_change, require_account_name, validated
 from safetwilio.webhooks import SigningSecrets, Verifier
 from safetwilio.webhooks.signing import check_auth_token, check_shared_keys, missing
-from safetwilio.webhooks.urls import as_tuple, check_proxies, check_public_url
+from safetwilio.webhooks.urls import as_tuple, check_proxies, check_public_url, shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -148,6 +148,21 @@ class WebhookSettings(BaseModel):
             raise made
         return made
 
+    @classmethod
+    def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
+        """Return settings made of the mapping *obj* of texts; as :meth:`model_validate`."""
+        made = validated(super().model_validate_strings, obj, options)
+        if isinstance(made, ConfigurationError):
+            del obj, options
+            raise made
+        return made
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).model_fields:  # pydantic's own error quotes the value
+            del value
+            refuse_change(self, name)
+        super().__setattr__(name, value)
+
     @property
     def source(self) -> str:
         """The reference of the backend that held the secrets, such as ``dotenv:.env``."""
@@ -197,7 +212,8 @@ class WebhookSettings(BaseModel):
         yield "auth_tokens", (self.auth_token is not None) + (self.secondary_auth_token is not None)
         yield "shared_keys", len(self.shared_keys)
         yield "source", self._source
-        yield from super().__repr_args__()
+        for name, value in super().__repr_args__():
+            yield name, shown_url(value) if name == "public_url" else value
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled (ST803)."""

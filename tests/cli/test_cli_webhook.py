@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from safetwilio import WebhookSettings
 from safetwilio.cli.main import main
 from safetwilio.testing.webhooks import sign_request
 from support import auth_token, key_secret, leaks, write
@@ -216,3 +217,42 @@ def test_the_doctor_looks_at_the_webhooks_instead(
 def test_webhook_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["webhook"]) == 2
     assert "check" in capsys.readouterr().err
+
+
+def test_a_capture_stands_alone(
+    token: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(write(tmp_path / "request.txt", signed_form(token)))
+    assert main(["webhook", "check", file, "--data", "a=b"]) == 2
+    assert main(["webhook", "check", file, "--header", "X-Twilio-Signature: x"]) == 2
+    assert "[ST911]" in capsys.readouterr().err
+
+
+def test_a_password_in_the_public_url_is_not_shown(
+    token: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    password = key_secret()
+    file = str(write(tmp_path / "request.txt", signed_form(token)))
+    monkeypatch.setenv("TWILIO_WEBHOOK_PUBLIC_URL", f"https://hook:{password}@example.com")
+    assert main(["doctor", "--webhooks"]) == 0
+    assert main(["doctor", "--webhooks", "--json"]) == 0
+    assert main(["webhook", "check", file]) == 10
+    assert main(["webhook", "check", file, "--json"]) == 10
+    said = capsys.readouterr()
+    assert leaks(said.out + said.err + repr(WebhookSettings()), [password]) == []
+    assert "https://example.com" in said.err
+
+
+def test_no_setting_is_named_for_what_nothing_proves(
+    token: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed = sign_request("https://example.com/events", body=b"{}", auth_token=token)
+    target = signed.url.removeprefix("https://example.com")
+    text = capture(f"POST {target}", {"Host": "example.com", **signed.headers}, '{"a": 1}')
+    code, found = checked(capsys, str(write(tmp_path / "request.txt", text)))
+    assert code == 10
+    assert [each["what"] for each in found["findings"]] == ["scheme", "wrong-body"]
+    assert found["settings"] == []

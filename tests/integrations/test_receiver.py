@@ -359,3 +359,35 @@ def test_a_child_has_a_lock_of_its_own(token: str, receiver: Receiver) -> None:
 )
 def test_what_is_a_form(content_type: str | None, is_one: bool) -> None:  # noqa: FBT001
     assert is_form(content_type) is is_one
+
+
+def test_a_refresh_that_began_earlier_does_not_end_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would bring back the secret that another has just replaced."""
+    monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", auth_token())
+    receiver = Receiver()
+    receiver.load()
+    entered, go_on, reload = threading.Event(), threading.Event(), WebhookSettings.reload
+
+    def slowly(settings: WebhookSettings) -> WebhookSettings:
+        found = reload(settings)
+        if not entered.is_set():
+            entered.set()
+            assert go_on.wait(30)
+        return found
+
+    monkeypatch.setattr(WebhookSettings, "reload", slowly)
+    first = threading.Thread(target=receiver.refresh)
+    first.start()
+    assert entered.wait(30)
+    newer = auth_token()
+    monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", newer)
+    second = threading.Thread(target=receiver.refresh)
+    second.start()
+    second.join(0.2)
+    assert second.is_alive(), "it waits for the first"
+    go_on.set()
+    first.join(30)
+    second.join(30)
+    token = receiver.load().auth_token
+    assert token is not None
+    assert token.get_secret_value() == newer

@@ -24,6 +24,7 @@ sentry_sdk = pytest.importorskip("sentry_sdk")
 from sentry_sdk.envelope import Envelope, Item, PayloadRef  # noqa: E402
 from sentry_sdk.transport import Transport  # noqa: E402
 
+from safetwilio.redaction.signatures import hide_signatures  # noqa: E402
 from safetwilio.redaction.sinks import sentry  # noqa: E402
 
 if TYPE_CHECKING:
@@ -283,3 +284,21 @@ assert not thread.is_alive() and not errors, errors
 def test_installing_while_another_thread_imports(slow: str) -> None:
     name = f"sentry_sdk.{slow}"
     subprocess.run([sys.executable, "-c", RACE, name], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("length", [27, 43])
+def test_the_signature_of_a_webhook_is_hidden_wherever_an_event_has_it(length: int) -> None:
+    signature = base64.b64encode(secrets.token_bytes(length * 3 // 4)).decode()
+    shown = [
+        json.dumps({"headers": {"x-twilio-signature": signature}}),
+        json.dumps({"vars": {"h": repr({"X-Twilio-Signature": signature})}}),
+        json.dumps({"vars": {"h": repr([(b"x-twilio-signature", signature.encode())])}}),
+        json.dumps({"env": {"HTTP_X_TWILIO_SIGNATURE": signature}}, indent=1),
+        f"<td>HTTP_X_TWILIO_SIGNATURE</td><td><pre>&#x27;{signature}&#x27;</pre></td>",
+    ]
+    for text in shown:
+        hidden = hide_signatures(text.encode()).decode()
+        assert signature not in hidden
+        assert "[TWILIO:signature]" in hidden
+    other = json.dumps({"X-Twilio-Webhooks-Signature-Settings": "key=a,algorithm=HMAC_SHA256"})
+    assert hide_signatures(other.encode()).decode() == other

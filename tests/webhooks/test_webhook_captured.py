@@ -54,3 +54,20 @@ def test_a_form_has_all_its_parameters() -> None:
     found = captured(f"{text}a=1&b=&a=2%2B\n".encode())
     assert found.params == [("a", "1"), ("b", ""), ("a", "2+")]
     assert captured(b"GET / HTTP/1.1\n\n").params is None
+
+
+def test_the_line_end_of_an_editor_is_no_part_of_the_body() -> None:
+    head = b"POST / HTTP/1.1\nContent-Length: 2\n\n"
+    assert captured(head + b"{}\n").body == b"{}"
+    assert captured(head + b"{}{}").body == b"{}{}", "more than that is looked at as it is"
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [("Content-Length: 5", "3 are missing"), ("Transfer-Encoding: chunked", "chunked")],
+)
+def test_a_body_that_is_not_whole(headers: str, said: str) -> None:
+    error = caught(lambda: captured(f"POST / HTTP/1.1\n{headers}\n\n{{}}".encode()))
+    assert isinstance(error, UsageError)
+    assert error.code == "ST911"
+    assert said in str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
@@ -13,7 +14,10 @@ from requests_signed import FORM, KEY_ID, URL, Secrets, new_secrets, signed_head
 from safetwilio.testing.webhooks import sign_request
 from safetwilio.webhooks import Finding, SigningSecrets, explain
 from safetwilio.webhooks.explain import diagnose
+from safetwilio.webhooks.verify import matches
 from support import auth_token, leaks
+
+explain_module = importlib.import_module("safetwilio.webhooks.explain")
 
 
 @pytest.fixture
@@ -139,3 +143,23 @@ def test_hostile_input_is_a_finding(url: str, params: Any, headers: Any) -> None
     secrets = SigningSecrets((SecretStr(auth_token()),))
 
     assert explain(url, params=params, headers=headers, secrets=secrets)
+
+
+def test_headers_that_name_many_hosts_are_not_all_tried(
+    known: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The work is the product of what is tried; a capture may be hostile."""
+    tried = 0
+
+    def counted(*arguments: Any) -> list[bool]:
+        nonlocal tried
+        tried += 1
+        return matches(*arguments)
+
+    monkeypatch.setattr(explain_module, "matches", counted)
+    headers = [("X-Twilio-Signature", "a" * 28)]
+    for number in range(300):
+        headers += [("X-Forwarded-Host", f"h{number}.example"), ("X-Script-Name", f"/{number}")]
+    found = explain(URL, params=FORM, headers=headers, secrets=known.values())
+    assert words(found) == ["nothing-matches"]
+    assert tried < 10_000

@@ -216,6 +216,8 @@ def test_forwarded_headers_count_from_named_proxies_only(
         ({"proto": "HTTPS", "port": "443"}, "https://example.com"),
         ({"host": "a.example:8443", "port": "9000"}, "http://a.example:8443"),
         ({"host": "[::1]"}, "http://[::1]"),
+        # whoever sends it may have written the first
+        ({"host": "other.example, a.example", "port": "1, 8443"}, "http://a.example:8443"),
     ],
 )
 def test_what_proxies_say(headers: dict[str, str], origin: str) -> None:

@@ -114,6 +114,11 @@ def _request(arguments: argparse.Namespace) -> Captured:
             "Standard input is either the capture or the Auth Token: put the capture into a file.",
             code="ST911",
         )
+    if arguments.capture and (arguments.header or arguments.data is not None):
+        raise UsageError(
+            "The capture has the headers and the body: give it alone, or --header and --data.",
+            code="ST911",
+        )
     if arguments.capture:
         return captured(_read(arguments.capture))
     if not arguments.header:

@@ -39,7 +39,7 @@ from safetwilio._proxy import get_client
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.errors import UsageError, WebhookError
 from safetwilio.extras import need
-from safetwilio.integrations.receiver import MAX_BODY, Receiver, is_form
+from safetwilio.integrations.receiver import MAX_BODY, MAX_FIELDS, Receiver, is_form
 from safetwilio.integrations.starting import NOT_KEPT, NOT_READY, READY, load, readiness
 from safetwilio.settings import TwilioSettings
 from safetwilio.webhook_settings import WebhookSettings
@@ -103,7 +103,8 @@ class TwilioWebhook:
     :class:`safetwilio.WebhookSettings`; or *settings* returns such settings. A body of more than
     *max_body* bytes is refused.
 
-    :raises UsageError: ST910, when *settings* are given with something that they say themselves.
+    :raises UsageError: ST910, when *settings* are given with something that they say themselves,
+        or an argument is of another kind.
     :raises MissingExtra: ST901, when python-multipart is not there, without which no form is read.
     """
 
@@ -126,6 +127,14 @@ class TwilioWebhook:
                 "account, not both.",
                 code="ST910",
             )
+        if settings is not None and not callable(settings):
+            raise UsageError(
+                "TwilioWebhook() takes a function that returns WebhookSettings: "
+                "TwilioWebhook(lambda: settings.webhooks). The URL is public_url=...",
+                code="ST910",
+            )
+        if isinstance(max_body, bool) or not isinstance(max_body, int) or max_body <= 0:
+            raise UsageError("max_body is a number of bytes, more than 0.", code="ST910")
         if getattr(formparsers, "multipart", self) is None:  # what Starlette could not import
             need("python_multipart", extra="fastapi", purpose="A webhook that is a form")
         self.max_body = max_body
@@ -185,6 +194,8 @@ class TwilioWebhook:
                 return body
             if not is_form(connection.headers.get("content-type")):
                 return refusal("unreadable") if body is None else {"body": body}
+            if body and body.count(b"&") >= MAX_FIELDS:
+                return refusal("too-large")
             params = await connection.form()
         except Exception:  # noqa: BLE001 - nobody's input makes a 500
             return refusal("unreadable")
@@ -243,8 +254,15 @@ def twilio_lifespan(
     :class:`safetwilio.errors.ConfigurationError` (ST1xx to ST5xx) with every problem of the key and
     of the webhooks. With ``SAFETWILIO_BOOT=off`` nothing is loaded.
 
-    :raises UsageError: ST900, when something is demanded of the key without a *client*.
+    :raises UsageError: ST900, when something is demanded of the key without a *client*; ST910, for
+        what is no :class:`TwilioWebhook`.
     """
+    if not all(isinstance(each, TwilioWebhook) for each in webhooks):
+        raise UsageError(
+            "twilio_lifespan() takes webhooks, and your own lifespan by name: "
+            "twilio_lifespan(webhook, inner=lifespan).",
+            code="ST910",
+        )
     if not client and (verify or require is not None):  # a demand must not pass unheard
         raise UsageError(
             "twilio_lifespan(client=False) loads no key that verify or require could be about.",

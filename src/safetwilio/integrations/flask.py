@@ -28,8 +28,8 @@ from werkzeug.wsgi import LimitedStream
 from safetwilio._boot import boot, is_switched_off
 from safetwilio._proxy import get_client
 from safetwilio.errors import UsageError, WebhookError
-from safetwilio.integrations.options import SETTING, Webhooks, read
-from safetwilio.integrations.receiver import MAX_BODY, Receiver, is_form
+from safetwilio.integrations.options import SETTING, read
+from safetwilio.integrations.receiver import MAX_BODY, MAX_FIELDS, Receiver, is_form
 from safetwilio.integrations.starting import (
     NOT_KEPT,
     NOT_READY,
@@ -41,7 +41,7 @@ from safetwilio.integrations.starting import (
 from safetwilio.webhooks.refusals import refusal, tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from safetwilio.clients.rest import TwilioClient
 
@@ -49,6 +49,7 @@ __all__ = ["SafeTwilio", "health_view"]
 
 EXTENSION = "safetwilio"
 
+_GUARDED = "_safetwilio_guarded"
 _SIGNATURE = "HTTP_X_TWILIO_SIGNATURE"
 
 _P = ParamSpec("_P")
@@ -91,7 +92,7 @@ class SafeTwilio:
         self._refuse_open_views(app)
         options = read(app.config.get(SETTING, {}), f'app.config["{SETTING}"]')
         name_backends(options)
-        receiver = Receiver((options.webhooks or Webhooks()).load)
+        receiver = Receiver(options.load_webhooks)
         extension = _Extension(receiver, is_switched_off())
         if extension.is_off:
             boot()  # says so in the log
@@ -126,7 +127,7 @@ class SafeTwilio:
             nothing to verify with; for others :meth:`init_app` finds out.
         :raises UsageError: ST900, when it stands above the route, which leaves the view open.
         """
-        self._guarded.add(view)
+        self._guarded.update(_with_wrapped(view))
         for app in self._apps:
             self._refuse_open_views(app)
             extension: _Extension = app.extensions[EXTENSION]
@@ -140,6 +141,7 @@ class SafeTwilio:
                 return Response(status=refused.status)
             return current_app.ensure_sync(view)(*args, **kwargs)
 
+        setattr(guarded, _GUARDED, True)
         return guarded
 
     def _look_once(self, app: Flask) -> Callable[[], None]:
@@ -179,6 +181,13 @@ def health_view() -> tuple[Response, int]:
     return answer, READY if ok else NOT_READY
 
 
+def _with_wrapped(view: Any) -> Iterator[Any]:
+    """Yield *view* and what is below its other decorators: none of that is guarded by itself."""
+    while view is not None and not hasattr(view, _GUARDED):
+        yield view
+        view = getattr(view, "__wrapped__", None)
+
+
 def _current() -> _Extension:
     extension = current_app.extensions.get(EXTENSION)
     if not isinstance(extension, _Extension):
@@ -207,6 +216,14 @@ def _refusal(receiver: Receiver) -> WebhookError | None:
     return refused
 
 
+def _form_of(body: bytes) -> dict[str, Any] | WebhookError:
+    if body.count(b"&") >= MAX_FIELDS:
+        return refusal("too-large")
+    params = request.form
+    # What the parser left out would go to the view without having been verified.
+    return refusal("unreadable") if body and not params else {"params": params}
+
+
 def _parts() -> dict[str, Any] | WebhookError:
     """Return the parameters of a form, or the body of anything else; or what is wrong."""
     try:
@@ -219,9 +236,7 @@ def _parts() -> dict[str, Any] | WebhookError:
         if len(body) > MAX_BODY:  # the stream only ends there
             return refusal("too-large")
         if is_form(request.content_type):
-            params = request.form
-            # What the parser left out would go to the view without having been verified.
-            return refusal("unreadable") if body and not params else {"params": params}
+            return _form_of(body)
         parsed_before = not body and (request.form or request.files)
     except RequestEntityTooLarge:
         return refusal("too-large")

@@ -36,9 +36,10 @@ class Webhooks(NamedTuple):
     backend: str | None = None
     account: str | None = None
 
-    def load(self) -> WebhookSettings:
-        """Return the settings; their backend is named by the environment (``name_backends``)."""
+    def load(self, backend: str | None = None) -> WebhookSettings:
+        """Return the settings, from their own backend, else from *backend*, that of the key."""
         return WebhookSettings(
+            _backend=self.backend or backend,
             public_url=self.public_url,
             proxies=self.proxies,
             shared_keys_only=self.shared_keys_only,
@@ -56,6 +57,10 @@ class Options(NamedTuple):
     require: str | None = None
     skip_commands: tuple[str, ...] = ()
     webhooks: Webhooks | None = None
+
+    def load_webhooks(self) -> WebhookSettings:
+        """Return the settings of the webhooks, whether there are options for them or not."""
+        return (self.webhooks or Webhooks()).load(self.backend)
 
 
 class Form(NamedTuple):
@@ -191,15 +196,16 @@ def _problem(
     return Problem(code="ST940", summary=summary, found_in=(f"{place} ({what})",), fix=fix)
 
 
-def _texts_in(value: Any) -> Iterator[str]:
+def _texts_in(value: Any, depth: int = 6) -> Iterator[str]:
+    """Yield the texts in *value*, down to *depth*: it may hold itself."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Mapping):
+    elif depth and isinstance(value, Mapping):
         for inner in value.values():
-            yield from _texts_in(inner)
-    elif isinstance(value, (list, tuple, set, frozenset)):
+            yield from _texts_in(inner, depth - 1)
+    elif depth and isinstance(value, (list, tuple, set, frozenset)):
         for inner in value:
-            yield from _texts_in(inner)
+            yield from _texts_in(inner, depth - 1)
 
 
 def _kind(value: Any) -> str:

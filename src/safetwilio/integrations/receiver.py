@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from safetwilio.webhooks import SigningSecrets
     from safetwilio.webhooks.canonical import Params
 
-__all__ = ["MAX_BODY", "Receiver", "is_form"]
+__all__ = ["MAX_BODY", "MAX_FIELDS", "Receiver", "is_form"]
 
 MAX_BODY = 1024 * 1024  # bytes; Twilio's own webhooks have some thousand
+MAX_FIELDS = 1000  # of a form; Twilio's have some dozen
 
 _log = logging.getLogger("safetwilio.webhooks")
 _receivers: WeakSet[Receiver] = WeakSet()
@@ -56,6 +57,7 @@ class Receiver:
         self._make = settings
         self._loaded: _Loaded | None = None
         self._lock = threading.RLock()
+        self._refreshing = threading.Lock()
         _receivers.add(self)
 
     def load(self) -> WebhookSettings:
@@ -73,10 +75,11 @@ class Receiver:
         The next request is verified with them. Raises what :meth:`load` raises; the old ones then
         stay in use.
         """
-        before = self._current()
-        settings = before.settings.reload()
-        with self._lock:
-            self._loaded = after = self._made(settings, before.verifier)
+        with self._refreshing:  # or one that asked earlier could end later, with what was then
+            before = self._current()
+            settings = before.settings.reload()
+            with self._lock:
+                self._loaded = after = self._made(settings, before.verifier)
         return not after.secrets.is_same(before.secrets)
 
     def reset(self) -> None:
@@ -176,7 +179,7 @@ def loaded() -> list[WebhookSettings]:
 def _renew_locks() -> None:
     """Give the child of a fork locks of its own: a thread that is not here may hold one."""
     for receiver in _receivers:
-        receiver._lock = threading.RLock()  # noqa: SLF001
+        receiver._lock, receiver._refreshing = threading.RLock(), threading.Lock()  # noqa: SLF001
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,9 +13,10 @@ from safetwilio.errors import UsageError
 from safetwilio.webhooks.headers import is_form
 
 LARGEST = 1 << 20  # bytes; Twilio's own are a few KiB
+_LONGEST_LENGTH = 10
 _HOW = (
-    "It begins with a line such as POST /sms HTTP/1.1, then come the headers, an empty line, and "
-    "the body just as it was received."
+    'It is what was sent, in HTTP/1.1, and not a log of it (no "> " before the lines): a line such '
+    "as POST /sms HTTP/1.1, then the headers, an empty line, and the body just as it was received."
 )
 
 
@@ -59,7 +60,7 @@ def captured(data: bytes) -> Captured:
             f"The {size} bytes given are no HTTP request of up to {LARGEST >> 20} MiB. {_HOW}",
             code="ST911",
         )
-    return found
+    return _whole(found)
 
 
 def _taken_apart(data: bytes) -> Captured | None:
@@ -78,3 +79,25 @@ def _taken_apart(data: bytes) -> Captured | None:
             return None
         headers.append((name.strip(), value.strip()))
     return Captured(method, target.strip(), tuple(headers), data[at + len(end) :])
+
+
+def _whole(request: Captured) -> Captured:
+    """Return *request* with the body that its Content-Length says, or raise ST911."""
+    said = request.header("Content-Length")
+    if "chunked" in request.header("Transfer-Encoding").lower():
+        raise UsageError(
+            "The body is chunked. Take a capture behind your server, where it is put together, or "
+            "give it with --header and --data @FILE.",
+            code="ST911",
+        )
+    if not (said.isascii() and said.isdecimal() and len(said) < _LONGEST_LENGTH):
+        return request
+    missing = int(said) - len(request.body)
+    if missing > 0:
+        raise UsageError(
+            f"The capture is cut short: of the {said} bytes of the body {missing} are missing.",
+            code="ST911",
+        )
+    # An editor has put a line end there.
+    is_end = not request.body[int(said) :].strip(b"\r\n")
+    return request._replace(body=request.body[: int(said)]) if is_end else request

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from safetwilio.webhooks.headers import Headers
     from safetwilio.webhooks.signing import SigningSecrets
 
+_MOST_HEADERS = 4  # of one kind that are tried: each multiplies the work
 _MOST_SLASHES = 8  # each of which may have been %2F
 _OTHER_SCHEME = {"http": "https", "https": "http", "ws": "wss", "wss": "ws"}
 _HOST_HEADERS = ("Host", "X-Forwarded-Host")
@@ -72,8 +73,9 @@ _NOTHING = Finding(
     "nothing-matches",
     "No variant of this URL matches with these secrets. Is it the Auth Token of the account that "
     "sent the request (a subaccount and a region have their own; an API key's secret signs "
-    "nothing), is it the current one, are all parameters there, empty and repeated ones too, and "
-    "is the host the one that is configured at Twilio?",
+    "nothing), is it the current one, has a proxy taken away a part of the path, are all "
+    "parameters there, empty and repeated ones too, and is the host the one that is configured at "
+    "Twilio?",
 )
 
 
@@ -217,7 +219,10 @@ def _said(headers: Any, names: Sequence[str]) -> list[tuple[str, str]]:
     """Return those of *headers* that are called as one of *names*, with the first value of each."""
     known = {spelling: name for name in names for spelling in spellings(name)}
     found = [(known[name.lower()], value) for name, value in headers if name.lower() in known]
-    texts = [(name, v.decode("latin-1") if isinstance(v, bytes) else v) for name, v in found]
+    texts = [
+        (name, v.decode("latin-1") if isinstance(v, bytes) else v)
+        for name, v in found[:_MOST_HEADERS]
+    ]
     return [(name, text.partition(",")[0].strip()) for name, text in texts]
 
 

@@ -122,6 +122,15 @@ def check_proxies(proxies: Sequence[str]) -> list[Problem]:
     return [] if _networks(as_tuple(proxies)) is not None else [_NO_PROXIES]
 
 
+def shown_url(url: str | None) -> str | None:
+    """Return *url* as people may see it: without user name and password."""
+    if url is None:
+        return None
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
 def as_tuple(proxies: Sequence[str]) -> tuple[str, ...]:
     """Return *proxies*, or the single one that was given as a text."""
     return (proxies,) if isinstance(proxies, str) else tuple(proxies)
@@ -177,13 +186,18 @@ def _raw(part: bytes | str) -> str:
 
 
 def _forwarded(seen: _Seen, networks: _Networks) -> tuple[str, str]:
-    """Return scheme and host of *seen*, as its proxy saw them if that is one of *networks*."""
+    """Return scheme and host of *seen*, as its proxy saw them if that is one of *networks*.
+
+    Of several hosts the last is that proxy's own, those before it may be the sender's; of several
+    schemes the first is that of Twilio's request.
+    """
     scheme, host = seen.scheme, seen.host
     if not seen.forwarded or not networks or not _is_in(seen.peer, networks):
         return scheme, host
-    proto, name, port = (
-        seen.forwarded.get(f"x-forwarded-{what}", "").partition(",")[0].strip()
-        for what in ("proto", "host", "port")
+    proto = seen.forwarded.get("x-forwarded-proto", "").partition(",")[0].strip()
+    name, port = (
+        seen.forwarded.get(f"x-forwarded-{what}", "").rpartition(",")[2].strip()
+        for what in ("host", "port")
     )
     if proto:
         scheme = _WEBSOCKET[proto.lower()] if scheme in {"ws", "wss"} else proto.lower()

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -228,3 +228,19 @@ def test_readiness_says_whether_the_key_is_there(key: Key, monkeypatch: pytest.M
 
 def _sessions(clients: list[TwilioClient]) -> list[int]:
     return [len(client.http_client.for_asyncio()._sessions) for client in clients]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TwilioWebhook(max_body="1MB"),  # type: ignore[arg-type]
+        lambda: TwilioWebhook(max_body=None),  # type: ignore[arg-type]
+        lambda: TwilioWebhook(max_body=0),
+        lambda: TwilioWebhook("https://example.com"),  # type: ignore[arg-type]
+        lambda: twilio_lifespan(print),  # type: ignore[arg-type]
+    ],
+)
+def test_an_argument_of_another_kind_is_said_to_be_one(make: Callable[[], object]) -> None:
+    error = caught(make)
+    assert isinstance(error, UsageError)
+    assert error.code == "ST910"

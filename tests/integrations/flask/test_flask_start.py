@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +11,9 @@ from flask import Blueprint, Flask
 
 import safetwilio
 from safetwilio.clients import TwilioClient
+from safetwilio.errors import UsageError
 from safetwilio.integrations.flask import SafeTwilio, health_view
-from support import Key, assert_silent, auth_token, codes, refused, shown, write
+from support import Key, assert_silent, auth_token, caught, codes, refused, shown, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,3 +195,50 @@ def test_readiness_says_whether_the_key_is_there(key: Key, monkeypatch: pytest.M
     assert (after.status_code, after.get_json()["ok"]) == (200, True)
     assert after.headers["Cache-Control"] == "no-store"
     assert key.secret not in after.text
+
+
+def test_a_setting_that_holds_itself() -> None:
+    settings: dict[str, Any] = {"FOO": {}}
+    settings["FOO"]["d"] = settings["FOO"]
+    assert codes(refused(lambda: application(settings))) == ["ST940"]
+
+
+def test_each_application_refreshes_from_its_own_backend(tmp_path: Path) -> None:
+    """A process may serve several; the environment is one for all of them."""
+    twilios, tokens, apps = {}, {}, {}
+    for name in "ab":
+        tokens[name] = auth_token()
+        folder = tmp_path / name
+        folder.mkdir()
+        write(folder / "TWILIO_WEBHOOK_AUTH_TOKEN", tokens[name])
+        twilios[name] = SafeTwilio()
+        settings = {"CLIENT": False, "WEBHOOKS": {"BACKEND": f"files:{folder}"}}
+        apps[name] = application(settings, twilios[name])
+    for name, twilio in twilios.items():
+        with apps[name].app_context():
+            assert twilio.receiver.refresh() is False
+            loaded = twilio.receiver.load().auth_token
+        assert loaded is not None
+        assert loaded.get_secret_value() == tokens[name]
+
+
+def test_a_decorator_between_the_webhook_and_the_route_hides_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", auth_token())
+    app = Flask(__name__)
+    twilio = SafeTwilio()
+
+    @app.post("/sms")
+    def sms() -> str:
+        return "open"
+
+    @wraps(sms)
+    def other() -> str:
+        return sms()
+
+    twilio.webhook(other)
+    app.config["SAFETWILIO"] = {"CLIENT": False}
+    error = caught(lambda: twilio.init_app(app))
+    assert isinstance(error, UsageError)
+    assert error.code == "ST900"

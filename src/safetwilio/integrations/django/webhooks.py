@@ -12,7 +12,7 @@ from django.views import View
 
 from safetwilio.errors import WebhookError
 from safetwilio.integrations.django.errors import Misused, SuspiciousWebhook
-from safetwilio.integrations.django.options import require_webhooks
+from safetwilio.integrations.django.options import read, require_webhooks
 from safetwilio.integrations.options import SETTING
 from safetwilio.integrations.receiver import Receiver
 from safetwilio.webhooks.headers import FORM
@@ -21,10 +21,16 @@ from safetwilio.webhooks.refusals import refusal, tell
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from safetwilio.webhook_settings import WebhookSettings
+
 _View = TypeVar("_View", bound="Callable[..., Any]")
 
 
-receiver = Receiver(lambda: require_webhooks().load())
+def _settings() -> WebhookSettings:
+    return require_webhooks().load(read().backend)
+
+
+receiver = Receiver(_settings)
 
 
 def verify_webhook(request: HttpRequest) -> Literal[True]:

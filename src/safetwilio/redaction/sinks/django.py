@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from safetwilio.redaction.engine import redact_value
+from safetwilio.redaction.signatures import hide_signatures
 from safetwilio.redaction.sinks._library import Library
 from safetwilio.redaction.sinks._patch import Patch
 
@@ -63,8 +64,17 @@ def check() -> bool:
 
 def _report(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     text = original(*args, **kwargs)
-    cleaned = redact_value(text)
+    cleaned = redact_value(_without_signatures(text))
     return text if cleaned is text else type(text)(cleaned)  # Django's SafeString
+
+
+def _without_signatures(text: object) -> object:
+    """Return *text*, which shows the headers of the request, without Twilio's signature."""
+    if not isinstance(text, str):
+        return text
+    data = text.encode("utf-8", "surrogatepass")
+    hidden = hide_signatures(data)
+    return text if hidden is data else hidden.decode("utf-8", "surrogatepass")
 
 
 def _patches(debug: ModuleType) -> Sequence[Patch]:

@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from safetwilio.redaction.engine import redact, redact_bytes, redact_value
+from safetwilio.redaction.signatures import hide_signatures
 from safetwilio.redaction.sinks._patch import Patch
 
 if TYPE_CHECKING:
@@ -159,9 +160,13 @@ def _serialize_into(original: Callable[..., None], envelope: object, f: Any) -> 
     buffer = io.BytesIO()
     original(envelope, buffer)
     data = buffer.getvalue()
-    if redact_bytes(data) is not data:
+    if _cleaned(data) is not data:
         data = b"".join(_rewrite(data))
     f.write(data)
+
+
+def _cleaned(payload: bytes) -> bytes:
+    return redact_bytes(hide_signatures(payload))
 
 
 def _rewrite(data: bytes) -> Iterator[bytes]:
@@ -173,7 +178,7 @@ def _rewrite(data: bytes) -> Iterator[bytes]:
         if payload is None:
             yield cleaned + b"\n"
             continue
-        body = redact_bytes(payload)
+        body = _cleaned(payload)
         fields = {**json.loads(cleaned), "length": len(body)}
         yield json.dumps(fields).encode() + b"\n" + body + b"\n"
 
@@ -216,7 +221,7 @@ def _redacted(envelope: Any) -> Any:
     items = []
     for item in envelope.items:
         payload = item.get_bytes()
-        cleaned, headers = redact_bytes(payload), _redacted_headers(item.headers)
+        cleaned, headers = _cleaned(payload), _redacted_headers(item.headers)
         if cleaned is payload and headers is item.headers:
             items.append(item)
         elif item.payload.json is None:
