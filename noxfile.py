@@ -39,8 +39,9 @@ ENVIRONMENTS = [
 ]
 # A test that hangs must not hang the run; pytest-timeout then shows where every thread stands.
 TIMEOUT = "--timeout=120"
-# Most tests wait for processes and sockets of theirs; a file's tests share what they start.
-PARALLEL = ("--numprocesses=2", "--dist=loadfile")
+# Most tests wait for processes and sockets of theirs, so two processors have time for three; a file's
+# tests share what they start.
+PARALLEL = ("--numprocesses=3", "--dist=loadfile", "--durations=25")
 LIVE = "SAFETWILIO_LIVE_"
 # A developer's real credentials must not reach a test or a demo; where Twilio's OpenAPI documents
 # are is for the tests to know.

@@ -34,6 +34,7 @@ ONCE = (
     "integrations/celery/*.py",
     "integrations/*/test_*_docs.py",
     "integrations/*/test_*_example.py",
+    "integrations/*/test_*_servers.py",
     "integrations/django/test_django_error_pages.py",
     "redaction/test_[acefjlmpr]*.py",  # but for the sinks: the engine is plain Python
     "test_docs.py",
