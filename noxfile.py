@@ -39,8 +39,8 @@ ENVIRONMENTS = [
 ]
 # A test that hangs must not hang the run; pytest-timeout then shows where every thread stands.
 TIMEOUT = "--timeout=120"
-# Most tests wait for processes and sockets of theirs, so two processors have time for three; a file's
-# tests share what they start.
+# Most tests wait for processes and sockets of theirs: two processors have time for three at once.
+# The tests of a file share what they start.
 PARALLEL = ("--numprocesses=3", "--dist=loadfile", "--durations=25")
 LIVE = "SAFETWILIO_LIVE_"
 # A developer's real credentials must not reach a test or a demo; where Twilio's OpenAPI documents
