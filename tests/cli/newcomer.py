@@ -8,6 +8,7 @@ import io
 import os
 import pty
 import select
+import signal
 import stat
 import subprocess
 import sys
@@ -160,6 +161,12 @@ class Run(subprocess.Popen[str]):
         super().__exit__(*problem)  # type: ignore[arg-type]
 
 
+def _sit_down() -> None:
+    """Take the terminal, and heed Ctrl-C, which a job in the background of a shell is to ignore."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Terminal:
     """A process at a terminal of its own: ``expect`` what it says, ``type`` an answer."""
 
@@ -175,7 +182,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+            preexec_fn=_sit_down,  # noqa: PLW1509
         )
         os.close(slave)
 
