@@ -59,6 +59,28 @@ UNMEASURED = (
     "webhooks/test_webhook_canonical.py",
 )
 
+# Few tests that take long, for each starts processes: begun last, they would let the others wait.
+SLOW = (
+    "backends/test_*_reports.py",
+    "backends/test_aws*.py",
+    "backends/test_prefork.py",
+    "backends/test_vault*.py",
+    "broken/test_pages.py",
+    "cli/test_cli_i*.py",
+    "clients/test_*_leaks.py",
+    "clients/test_client_*.py",
+    "examples/*.py",
+    "integrations/*/*.py",
+    "live/*.py",
+    "redaction/test_leaks.py",
+    "redaction/test_pytest_reports.py",
+    "redaction/test_sentry.py",
+    "test_docs.py",
+    "testing/test_backend_contract.py",
+    "testing/test_plugin*.py",
+    "testing/test_random_walk.py",
+)
+
 # What a test starts is not measured: that would double its time, and shows few lines that no test
 # of this process runs. pytest-xdist's own processes are.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -69,8 +91,13 @@ settings.register_profile("safetwilio", deadline=None)
 settings.load_profile("safetwilio")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what one environment is enough for; noxfile.py leaves it out of the others."""
+    """Mark what one environment is enough for; noxfile.py leaves it out of the others.
+
+    What takes long comes first, in whatever order it was put.
+    """
+    items.sort(key=lambda item: not _is_in(item, SLOW))
     for item in items:
         if _is_in(item, ONCE) or ONCE_NAMES.search(item.name):
             item.add_marker("once")
