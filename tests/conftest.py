@@ -30,6 +30,7 @@ ONCE = (
     "cli/test_cli_[!m]*.py",  # but for the parser
     "clients/test_client_interrupted.py",
     "examples/test_keyring_plugin.py",
+    "integrations/test_examples.py",
     "integrations/test_hostile.py",
     "integrations/celery/*.py",
     "integrations/*/test_*_docs.py",
@@ -70,6 +71,7 @@ SLOW = (
     "clients/test_*_leaks.py",
     "clients/test_client_*.py",
     "examples/*.py",
+    "integrations/test_examples.py",
     "integrations/*/*.py",
     "live/*.py",
     "redaction/test_leaks.py",
@@ -91,16 +93,18 @@ settings.register_profile("safetwilio", deadline=None)
 settings.load_profile("safetwilio")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     """Mark what one environment is enough for; noxfile.py leaves it out of the others.
 
-    What takes long comes first, in whatever order it was put.
+    The marks are there before pytest chooses by them. What takes long comes first, in whatever
+    order it was put.
     """
-    items.sort(key=lambda item: not _is_in(item, SLOW))
     for item in items:
         if _is_in(item, ONCE) or ONCE_NAMES.search(item.name):
             item.add_marker("once")
+    yield
+    items.sort(key=lambda item: not _is_in(item, SLOW))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,7 +10,6 @@ import re
 import secrets
 import shlex
 import string
-import time
 import urllib.parse
 import uuid
 from typing import NamedTuple
@@ -258,13 +257,11 @@ def test_logs_without_a_secret_stay_as_they_are() -> None:
     ],
     ids=range(12),
 )
+@pytest.mark.timeout(60)
 def test_a_text_made_to_be_slow_is_not(make: object, token: str) -> None:
-    """Each is a megabyte; a search that is not linear takes minutes."""
+    """Each is a megabyte: half a second of work, but hours for a search that is not linear."""
     redaction.choose(mask_phone_numbers=True, drop_bodies=True)
-    text = make(token)  # type: ignore[operator]
-    began = time.process_time()
-    redact(text)
-    assert time.process_time() - began < 5  # a tenth of that on a quiet machine
+    redact(make(token))  # type: ignore[operator]
 
 
 def test_a_mask_that_is_not_shown_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from base64 import urlsafe_b64encode
 
 import jwt as pyjwt
@@ -151,9 +150,7 @@ CORE = "dHdpbGlvLWZwYTt2PT0"
     ],
     ids=range(9),
 )
+@pytest.mark.timeout(60)
 def test_a_text_made_to_be_slow_is_not(text: str) -> None:
-    matcher, data = Matcher(), text.encode()
-    started = time.process_time()
-    matcher.redact(data)
-
-    assert time.process_time() - started < 3  # a search that is not linear takes minutes
+    """Each is a megabyte: half a second of work, but minutes for a search that is not linear."""
+    Matcher().redact(text.encode())
