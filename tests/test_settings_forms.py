@@ -12,7 +12,7 @@ from pydantic import AliasChoices, AliasGenerator, Field, SecretStr
 from pydantic.alias_generators import to_camel
 from pydantic_settings import SettingsConfigDict
 
-from safetwilio import TwilioSettings, settings
+from safetwilio import TwilioSettings, validation
 from safetwilio.errors import InvalidCredentials
 from support import Key, Opaque, assert_silent, codes, key_secret, leaks, refused, write
 
@@ -162,7 +162,7 @@ def test_what_was_to_be_validated_is_in_no_frame(
     assert codes(error) == ["ST204"]
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     below = frames[-1]  # those above it are the application's own
-    assert below.f_code.co_filename == settings.__file__
+    assert below.f_code.co_filename == validation.__file__
     assert leaks(repr(below.f_locals), [key.secret]) == []
     assert not [f for f in frames if "pydantic" in f.f_code.co_filename]
 

@@ -66,7 +66,12 @@ class Health(NamedTuple):
     @property
     def ok(self) -> bool:
         """Whether credentials are loaded and no redaction sink has failed or fallen back."""
-        return self.booted and not any(s.state in {"failed", "fallback"} for s in self.sinks)
+        return self.booted and self.is_sound
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no redaction sink has failed or fallen back, booted or not."""
+        return not any(sink.state in {"failed", "fallback"} for sink in self.sinks)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the state as plain JSON types."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationError
@@ -18,19 +18,19 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from safetwilio.backends.documents import PAIR
 from safetwilio.backends.locate import names_backend
 from safetwilio.credentials import ApiKey, KeyType, mask, refuse_pickle
-from safetwilio.errors import ConfigurationError, UsageError, configuration_error
+from safetwilio.errors import UsageError, configuration_error
 from safetwilio.problems import Problem, faults, for_account
 from safetwilio.resolution import Resolved, resolve
 from safetwilio.shapes import is_auth_token, is_key_secret
+from safetwilio.validation import QuietValidation, not_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic_settings import PydanticBaseSettingsSource
 
     from safetwilio.backends.interface import Value
 
-_Made = TypeVar("_Made")
 _ACCOUNT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _TAKEN = re.compile(r"default|(.*_)?webhook", re.IGNORECASE)
 _NAMED_FIELD = re.compile(r'field "(\w+)"')
@@ -54,7 +54,7 @@ class _Origin(NamedTuple):
     arguments: Mapping[str, Value]
 
 
-class TwilioSettings(BaseSettings):
+class TwilioSettings(QuietValidation, BaseSettings):
     """The Twilio credentials of one account, checked whole when the object is made.
 
     Use it alone, subclass it, or nest it: ``twilio: TwilioSettings =
@@ -113,37 +113,10 @@ class TwilioSettings(BaseSettings):
             return tuple(self._own_field_problems(error))
         except SettingsError as error:  # its cause holds what could not be parsed
             name = _NAMED_FIELD.search(str(error))
-            return (_not_valid(name[1] if name else "the settings", "unreadable JSON"),)
+            return (not_valid(name[1] if name else "the settings", "unreadable JSON"),)
         # A subclass may put its sources in another order; a variable API_KEY is still not ours.
         self.__dict__.update({name: resolved.fields[name] for name in _CREDENTIALS})
         return ()
-
-    @classmethod
-    def model_validate(cls, obj: Any, **options: Any) -> Self:
-        """Return settings made of the mapping *obj*; as strict and as silent as the constructor."""
-        made = validated(super().model_validate, obj, options)
-        if isinstance(made, ConfigurationError):
-            del obj, options
-            raise made
-        return made
-
-    @classmethod
-    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
-        """Return settings made of the object in *json_data*; as :meth:`model_validate`."""
-        made = validated(super().model_validate_json, json_data, options)
-        if isinstance(made, ConfigurationError):
-            del json_data, options
-            raise made
-        return made
-
-    @classmethod
-    def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
-        """Return settings made of the mapping *obj* of texts; as :meth:`model_validate`."""
-        made = validated(super().model_validate_strings, obj, options)
-        if isinstance(made, ConfigurationError):
-            del obj, options
-            raise made
-        return made
 
     @classmethod
     def settings_customise_sources(
@@ -220,7 +193,7 @@ class TwilioSettings(BaseSettings):
             elif detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
                 forbidden.append(name)
             else:
-                yield _not_valid(name, detail["type"])
+                yield not_valid(name, detail["type"])
         if forbidden:
             yield _unknown(forbidden)
 
@@ -319,21 +292,6 @@ def require_account_name(name: str) -> str:
     return name.lower()
 
 
-def validated(
-    validate: Callable[..., _Made], given: object, options: Mapping[str, Any]
-) -> _Made | ConfigurationError:
-    """Return what *validate* makes, or the error, without the frames that hold what was *given*."""
-    try:
-        return validate(given, **options)
-    except ConfigurationError as error:
-        return error.with_traceback(None)
-    except TypeError:  # a name that is no argument
-        return configuration_error([_not_valid("the settings", "unknown name")])
-    except ValidationError as error:  # what was given is no mapping; errors() would hold it
-        kind = error.errors(include_url=False, include_context=False, include_input=False)
-        return configuration_error([_not_valid("the settings", kind[0]["type"])])
-
-
 def _missing(name: str, variable: str) -> Problem:
     return Problem(
         code="ST106",
@@ -351,13 +309,4 @@ def _unknown(names: Sequence[str]) -> Problem:
         found_in=tuple(shown),
         fix='Remove it, declare a field for it, or write extra="ignore" in model_config. A .env '
         "that holds the TWILIO_ names too can only be read with that.",
-    )
-
-
-def _not_valid(name: str, reason: str) -> Problem:
-    return Problem(
-        code="ST219",
-        summary=f'The setting "{name}" of this application is not valid.',
-        found_in=(f"pydantic calls it {reason}",),
-        fix="Correct the value; it is not shown here because it may be a secret.",
     )

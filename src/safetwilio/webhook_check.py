@@ -7,18 +7,20 @@ from urllib.parse import urlsplit
 
 from safetwilio.errors import SafeTwilioError, UsageError
 from safetwilio.webhooks import signed_url
-from safetwilio.webhooks.explain import Finding, diagnose
-from safetwilio.webhooks.headers import read, signer
+from safetwilio.webhooks.explain import diagnose
 from safetwilio.webhooks.urls import shown_url
 
 if TYPE_CHECKING:
     from safetwilio.webhook_settings import WebhookSettings
     from safetwilio.webhooks.captured import Captured
+    from safetwilio.webhooks.explain import Finding
 
 _PUBLIC_URL = "TWILIO_WEBHOOK_PUBLIC_URL"
 # What to do about a finding whose setting is always the same.
 _SETTINGS = {
     "secondary": "Exchange TWILIO_WEBHOOK_AUTH_TOKEN and TWILIO_WEBHOOK_SECONDARY_AUTH_TOKEN.",
+    "auth-token": "Sign with a SharedKey at Twilio, or accept Auth Tokens too: leave out "
+    "shared_keys_only.",
     "unknown-key": "Add the SharedKey that the request names to TWILIO_WEBHOOK_SHARED_KEYS, as "
     "ID=SECRET.",
     "decoded-path": "Let the proxy pass the path on as it came: nginx does with proxy_pass "
@@ -82,10 +84,9 @@ def check(request: Captured, settings: WebhookSettings, *, url: str | None = Non
         body=request.body if params is None else None,
         headers=request.headers,
         secrets=settings.secrets(),
+        shared_keys_only=settings.shared_keys_only,
     )
     findings = tuple(diagnosis.findings)
-    if settings.shared_keys_only and not findings and not _names_key(request.headers):
-        findings = (Finding("auth-token", "Only SharedKeys are accepted, and it names none."),)
     return Outcome(
         url=shown_url(seen) or "",
         signed=shown_url(diagnosis.url),
@@ -108,15 +109,12 @@ def _url(request: Captured, settings: WebhookSettings) -> str:
         return ""
 
 
-def _names_key(headers: tuple[tuple[str, str], ...]) -> bool:
-    return signer(read(headers)[1], "").key is not None
-
-
 def _settings(findings: tuple[Finding, ...], seen: str, signed: str | None) -> tuple[str, ...]:
-    said = [_SETTINGS[finding.what] for finding in findings if finding.what in _SETTINGS]
-    if _UNPROVED & {finding.what for finding in findings}:
+    found = [finding.what for finding in findings]
+    if not _UNPROVED.isdisjoint(found):
         return ()  # no setting lets in what nothing proves
-    if signed and _CHANGED_BY_PROXIES & {finding.what for finding in findings}:
+    said = [_SETTINGS[what] for what in found if what in _SETTINGS]
+    if signed and not _CHANGED_BY_PROXIES.isdisjoint(found):
         said.insert(0, f"{_PUBLIC_URL}={_public_url(seen, signed)}")
     return tuple(said)
 

@@ -21,7 +21,8 @@ from safetwilio.backends.locate import parse, passed_over, signing_references
 from safetwilio.credentials import refuse_pickle
 from safetwilio.errors import ConfigurationError, configuration_error
 from safetwilio.problems import Problem, faults, for_account
-from safetwilio.settings import refuse_change, require_account_name, validated
+from safetwilio.settings import refuse_change, require_account_name
+from safetwilio.validation import QuietValidation
 from safetwilio.webhooks import SigningSecrets, Verifier
 from safetwilio.webhooks.signing import check_auth_token, check_shared_keys, missing
 from safetwilio.webhooks.urls import as_tuple, check_proxies, check_public_url, shown_url
@@ -58,7 +59,7 @@ class _Resolved(NamedTuple):
     broken: type[ConfigurationError] | None = None
 
 
-class WebhookSettings(BaseModel):
+class WebhookSettings(QuietValidation, BaseModel):
     """What the webhooks of one account are signed with, checked whole when the object is made.
 
     ``TWILIO_WEBHOOK_AUTH_TOKEN`` (also ``TWILIO_AUTH_TOKEN``), during a rotation
@@ -129,33 +130,6 @@ class WebhookSettings(BaseModel):
         self._source, self._version = resolved.source, resolved.version
         self._warnings = for_account(resolved.problems, account)
         self._origin = origin
-
-    @classmethod
-    def model_validate(cls, obj: Any, **options: Any) -> Self:
-        """Return settings made of the mapping *obj*; as silent as the constructor."""
-        made = validated(super().model_validate, obj, options)
-        if isinstance(made, ConfigurationError):
-            del obj, options
-            raise made
-        return made
-
-    @classmethod
-    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
-        """Return settings made of the object in *json_data*; as :meth:`model_validate`."""
-        made = validated(super().model_validate_json, json_data, options)
-        if isinstance(made, ConfigurationError):
-            del json_data, options
-            raise made
-        return made
-
-    @classmethod
-    def model_validate_strings(cls, obj: Any, **options: Any) -> Self:
-        """Return settings made of the mapping *obj* of texts; as :meth:`model_validate`."""
-        made = validated(super().model_validate_strings, obj, options)
-        if isinstance(made, ConfigurationError):
-            del obj, options
-            raise made
-        return made
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in type(self).model_fields:  # pydantic's own error quotes the value

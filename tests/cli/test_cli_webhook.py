@@ -14,6 +14,8 @@ import pytest
 from safetwilio import WebhookSettings
 from safetwilio.cli.main import main
 from safetwilio.testing.webhooks import sign_request
+from safetwilio.webhook_check import check
+from safetwilio.webhooks.captured import Captured
 from support import auth_token, key_secret, leaks, write
 
 if TYPE_CHECKING:
@@ -139,6 +141,25 @@ def test_a_shared_key_and_one_that_is_not_configured(
         _, found = checked(capsys, file, "--public-url", "https://example.com")
         assert [each["what"] for each in found["findings"]] == expected
         assert leaks(json.dumps(found), [secret]) == []
+
+
+def test_an_auth_token_where_only_shared_keys_count() -> None:
+    """The token is not kept then, so that nothing else would tell why."""
+    secret, token = key_secret(40), auth_token()
+    settings = WebhookSettings(
+        auth_token=token, shared_keys={KEY_ID: secret}, shared_keys_only=True
+    )
+    url = "https://example.com/sms"
+    for proof, expected in (
+        ({"auth_token": token}, ["auth-token"]),
+        ({"shared_key": (KEY_ID, secret)}, []),
+    ):
+        headers = tuple(sign_request(url, **proof).headers.items())
+        found = check(Captured("GET", "/sms", headers, b""), settings, url=url)
+        assert [each.what for each in found.findings] == expected
+        assert [setting.startswith("Sign with a SharedKey") for setting in found.settings] == [
+            True for _ in expected
+        ]
 
 
 def test_from_a_pipe_and_from_options(

@@ -34,7 +34,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.status import WS_1008_POLICY_VIOLATION
 
-from safetwilio._boot import DEFAULT, Requirement, boot, get_account, health, is_switched_off
+from safetwilio._boot import DEFAULT, Requirement, boot, get_account, health
 from safetwilio._proxy import get_client
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.errors import UsageError, WebhookError
@@ -272,7 +272,8 @@ def twilio_lifespan(
     @asynccontextmanager
     async def lifespan(app: _App) -> AsyncGenerator[Any, None]:
         """Boot, run *inner*, and close what is open."""
-        _start(webhooks, partial(boot, verify=verify, require=require) if client else None)
+        boot_client = partial(boot, verify=verify, require=require) if client else None
+        load(boot_client, *(webhook.receiver.load for webhook in webhooks))
         try:
             async with inner(app) if inner else nullcontext() as state:
                 yield state
@@ -289,14 +290,6 @@ def health_response() -> JSONResponse:
     """
     ok, state = readiness()
     return JSONResponse(state, READY if ok else NOT_READY, headers=NOT_KEPT)
-
-
-def _start(webhooks: Sequence[TwilioWebhook], boot_client: Callable[[], object] | None) -> None:
-    """Load the key and what *webhooks* verify with, or raise every problem at once."""
-    if is_switched_off():
-        boot()  # says so in the log
-        return
-    load(boot_client, *(webhook.receiver.load for webhook in webhooks))
 
 
 async def _close_connections() -> None:

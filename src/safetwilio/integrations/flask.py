@@ -94,15 +94,12 @@ class SafeTwilio:
         name_backends(options)
         receiver = Receiver(options.load_webhooks)
         extension = _Extension(receiver, is_switched_off())
-        if extension.is_off:
-            boot()  # says so in the log
-        else:
-            require: Any = options.require
-            uses_webhooks = options.webhooks is not None or bool(self._guarded)
-            load(
-                partial(boot, verify=options.verify, require=require) if options.client else None,
-                receiver.load if uses_webhooks else None,
-            )
+        require: Any = options.require
+        uses_webhooks = options.webhooks is not None or bool(self._guarded)
+        load(
+            partial(boot, verify=options.verify, require=require) if options.client else None,
+            receiver.load if uses_webhooks else None,
+        )
         app.extensions[EXTENSION] = extension
         app.before_request(self._look_once(app))
         self._apps.add(app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from safetwilio._boot import health
+from safetwilio._boot import boot, health, is_switched_off
 from safetwilio.backends.locate import (
     BACKEND_VARIABLE,
     WEBHOOK_BACKEND_VARIABLE,
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 READY, NOT_READY = 200, 503
 NOT_KEPT = {"Cache-Control": "no-store"}
 """The headers of an answer to a probe."""
-_UNSOUND = frozenset({"failed", "fallback"})
 
 
 def name_backends(options: Options) -> None:
@@ -37,8 +36,13 @@ def name_backends(options: Options) -> None:
 def load(*steps: Callable[[], object] | None) -> None:
     """Take all *steps* that there are, and raise every problem at once.
 
+    With ``SAFETWILIO_BOOT=off`` none is taken, and the log says so.
+
     :raises ConfigurationError: of the class of the first step that failed.
     """
+    if is_switched_off():
+        boot()  # says so in the log
+        return
     errors = [error for step in steps if step is not None and (error := failure(step))]
     if errors:
         raise errors[0] if len(errors) == 1 else combined(errors)
@@ -61,8 +65,7 @@ def readiness(*, client: bool | None = None) -> tuple[bool, dict[str, Any]]:
     """
     state, settings = health(), loaded()
     needs_key = not settings if client is None else client
-    is_sound = not any(sink.state in _UNSOUND for sink in state.sinks)
-    ok = is_sound and (state.booted or not needs_key)
+    ok = state.is_sound and (state.booted or not needs_key)
     webhooks = [
         {
             "source": each.source,

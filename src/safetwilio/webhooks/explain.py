@@ -62,6 +62,14 @@ class _Signed(NamedTuple):
         return [variant.encode() + self.added for variant in variants]
 
 
+class _Proof(NamedTuple):
+    """The *secrets* that may have signed with *algorithm*, and the signature *given*."""
+
+    secrets: list[bytes]
+    algorithm: str
+    given: bytes
+
+
 class _Change(NamedTuple):
     """What would be different, and the finding if that is what was signed."""
 
@@ -97,17 +105,30 @@ def explain(
     return diagnose(url, params=params, body=body, headers=headers, secrets=secrets).findings
 
 
-def diagnose(
+def diagnose(  # noqa: PLR0913 - those of verify(), and what a Verifier is told
     url: str,
     *,
     params: Params | None = None,
     body: bytes | None = None,
     headers: Headers,
     secrets: SigningSecrets,
+    shared_keys_only: bool = False,
 ) -> Diagnosis:
     """Return what :func:`explain` says, and the URL that was signed: it quotes the request."""
     try:
-        return _diagnosed(url, params, body, headers, secrets)
+        named: Any = list(pairs(headers))
+        given, settings = read(named)
+        if not given:
+            return Diagnosis([_refused("unsigned")], None)
+        candidates, algorithm = signers(
+            secrets, settings, canonical.DIGESTS, shared_keys_only=shared_keys_only
+        )
+        if isinstance(candidates, str):
+            return Diagnosis([_refused(candidates)], None)
+        proof = _Proof(
+            [each.get_secret_value().encode() for each in candidates], algorithm, given.encode()
+        )
+        return _diagnosed(url, params, body, named, proof)
     except Exception:  # noqa: BLE001 - as in verify
         return Diagnosis([_refused("malformed")], None)
 
@@ -116,21 +137,10 @@ def _refused(reason: Reason) -> Finding:
     return Finding(reason, message(reason))
 
 
-def _diagnosed(
-    url: str, params: Any, body: bytes | None, headers: Headers, secrets: SigningSecrets
-) -> Diagnosis:
-    named: Any = list(pairs(headers))
-    given, settings = read(named)
-    candidates, algorithm = signers(secrets, settings, canonical.DIGESTS)
-    if not given:
-        return Diagnosis([_refused("unsigned")], None)
-    if isinstance(candidates, str):
-        return Diagnosis([_refused(candidates)], None)
-    proofs = [each.get_secret_value().encode() for each in candidates]
+def _diagnosed(url: str, params: Any, body: bytes | None, headers: Any, proof: _Proof) -> Diagnosis:
     added = canonical.signed_params(params)
     start = _parsed(url, added)
-    groups = _groups(start, named)
-    findings, signed = _tried(start, groups, proofs, algorithm, given.encode())
+    findings, signed = _tried(start, _groups(start, headers), proof)
     wanted = canonical.body_hashes(url)
     if body and not wanted:
         findings.append(_refused("no-body-hash"))
@@ -140,13 +150,9 @@ def _diagnosed(
 
 
 def _tried(
-    start: _Signed,
-    groups: Sequence[Sequence[_Change]],
-    proofs: Sequence[bytes],
-    algorithm: str,
-    given: bytes,
+    start: _Signed, groups: Sequence[Sequence[_Change]], proof: _Proof
 ) -> tuple[list[Finding], _Signed | None]:
-    """Return the fewest changes after which one of *proofs* has signed as *given*, and the result.
+    """Return the fewest changes after which *proof* has signed as it was given, and the result.
 
     Without any, the finding is that nothing matches.
     """
@@ -158,7 +164,7 @@ def _tried(
         signed = start
         for change in changes:
             signed = signed._replace(**change.parts)
-        matched = matches(proofs, signed.texts(), algorithm, given)
+        matched = matches(proof.secrets, signed.texts(), proof.algorithm, proof.given)
         if any(matched):
             findings = [change.finding for change in changes]
             if number := matched.index(True):

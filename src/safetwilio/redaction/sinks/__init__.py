@@ -64,11 +64,6 @@ class _Late:
         if self._name in sys.modules:
             self._sink().uninstall()
 
-    def is_stale(self) -> bool:
-        """Return whether the library was imported anew since."""
-        sink: Any = self._sink()
-        return bool(sink.is_stale())
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)

@@ -1,4 +1,4 @@
-"""The example of docs/flask.md under a real gunicorn, sending through the emulator."""
+"""The examples of docs/fastapi.md and docs/flask.md under a real server, with the emulator."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from safetwilio.testing import EmulatorServer
 from safetwilio.testing.webhooks import sign_request
 from support import auth_token, leaks
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="gunicorn needs fork")
-
-EXAMPLE = Path(__file__).parents[3] / "examples" / "flask_webhooks"
-GUNICORN = (sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:{port}", "app:create_app()")
 ORIGIN = "https://example.com"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+UVICORN = (sys.executable, "-m", "uvicorn", "--port", "{port}", "app:app")
+GUNICORN = (sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:{port}", "app:create_app()")
 
 
 def post(
@@ -31,7 +30,18 @@ def post(
     return requests.post(target, data=form or body, headers={**signed.headers, **kind}, timeout=60)
 
 
-def test_the_example_answers_sends_and_keeps() -> None:
+@pytest.mark.parametrize(
+    ("example", "command"),
+    [
+        ("fastapi_webhooks", UVICORN),
+        pytest.param(
+            "flask_webhooks",
+            GUNICORN,
+            marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="gunicorn needs fork"),
+        ),
+    ],
+)
+def test_it_answers_sends_and_keeps(example: str, command: tuple[str, ...]) -> None:
     token = auth_token()
     with EmulatorServer() as twilio:
         account, key = twilio.emulator.account, twilio.emulator.standard_key
@@ -43,7 +53,7 @@ def test_the_example_answers_sends_and_keeps() -> None:
             "TWILIO_WEBHOOK_AUTH_TOKEN": token,
             "TWILIO_WEBHOOK_PUBLIC_URL": ORIGIN,
         }
-        with served(GUNICORN, "/ready", env, EXAMPLE) as server:
+        with served(command, "/ready", env, EXAMPLES / example) as server:
             form = {"From": "+15005550010", "Body": "hello", "NumMedia": "0"}
             answer = post(server.url, "/sms", token, form)
             called = post(server.url, "/call-me", token, {"From": "+15005550010"})

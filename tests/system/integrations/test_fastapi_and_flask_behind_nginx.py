@@ -1,4 +1,4 @@
-"""FastAPI under uvicorn with workers, behind a real nginx that ends TLS."""
+"""FastAPI and Flask under their servers with workers, behind a real nginx that ends TLS."""
 
 from __future__ import annotations
 
@@ -17,18 +17,26 @@ from support import auth_token
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SITE = Path(integrations.served.__file__).parent / "fastapi"
+SITES = Path(integrations.served.__file__).parent
 UVICORN = (
     *(sys.executable, "-m", "uvicorn", "--port", "{port}", "--workers", "2"),
-    *("--app-dir", str(SITE), "fastapi_site:app"),
+    *("--app-dir", str(SITES / "fastapi"), "fastapi_site:app"),
+)
+GUNICORN = (
+    *(sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:{port}", "--workers", "2"),
+    *("--chdir", str(SITES / "flask"), "flask_site:create_app()"),
 )
 NGINX = 400  # what it says itself to what is no HTTP
 
 
 @pytest.mark.parametrize("headers", [{}, FORWARDED], ids=["nothing said", "X-Forwarded-..."])
-@pytest.mark.parametrize("path", ["/router", "/depends"])
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [(UVICORN, "/router"), (UVICORN, "/depends"), (GUNICORN, "/sync"), (GUNICORN, "/async")],
+    ids=["fastapi-router", "fastapi-depends", "flask-sync", "flask-async"],
+)
 def test_genuine_requests_are_accepted_and_others_are_not(
-    path: str, headers: Mapping[str, str], tmp_path: Path
+    command: tuple[str, ...], path: str, headers: Mapping[str, str], tmp_path: Path
 ) -> None:
     token, url = auth_token(), f"https://{HOST}{path}"
     env = {
@@ -36,7 +44,7 @@ def test_genuine_requests_are_accepted_and_others_are_not(
         "TWILIO_WEBHOOK_PUBLIC_URL": f"https://{HOST}",
     }
     with (
-        served(UVICORN, "/ready", env, tmp_path) as server,
+        served(command, "/ready", env, tmp_path) as server,
         nginx(server.address, tmp_path, headers=headers) as proxy,
     ):
         for raw in genuine(url, token):
