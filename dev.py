@@ -5,7 +5,7 @@
     python3 dev.py demo [NAME]
     python3 dev.py tests [PYTEST ARGUMENTS]
 
-nox is installed into .nox/bootstrap, which the next run reuses, or makes anew if it was left
+nox and uv are installed into .nox/bootstrap, which the next run reuses, or makes anew if it was left
 half-made or its Python is gone. Nothing outside the checkout is touched.
 """
 
@@ -17,7 +17,7 @@ import sys
 import venv
 from pathlib import Path
 
-NOX = "nox>=2026.7,<2027"
+NOX = "nox[uv]>=2026.7,<2027"
 ROOT = Path(__file__).resolve().parent
 HOME = ROOT / ".nox" / "bootstrap"
 PYTHON = str(HOME / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
@@ -39,6 +39,16 @@ def prepare() -> None:
     DONE.write_text(WANTED, encoding="utf-8")
 
 
+def environment() -> dict[str, str]:
+    """Return this one with what uv would not read: pip's mirror, and the system's certificates."""
+    asked = [sys.executable, "-m", "pip", "config", "get"]
+    for name in (":env:.index-url", "global.index-url"):
+        told = subprocess.run([*asked, name], capture_output=True, text=True, check=False)
+        if told.returncode == 0:
+            return {"UV_SYSTEM_CERTS": "true", "UV_DEFAULT_INDEX": told.stdout.strip(), **os.environ}
+    return {"UV_SYSTEM_CERTS": "true", **os.environ}
+
+
 def main(arguments: list[str]) -> int:
     """Run the session named first in *arguments*; the rest goes to it."""
     if not arguments or arguments[0].startswith("-"):
@@ -49,7 +59,7 @@ def main(arguments: list[str]) -> int:
         session, *rest = [a for a in arguments if a != "--"]
         print("dev.py: nox --session", session, *rest, flush=True)
         command = [PYTHON, "-m", "nox", "--session", session, "--", *rest]
-        return subprocess.run(command, cwd=ROOT, check=False).returncode
+        return subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode
     except subprocess.CalledProcessError as error:
         print(f"dev.py: setting up failed: {error}", file=sys.stderr)
         return 1

@@ -17,7 +17,7 @@ from nox.project import dependency_groups, load_toml
 
 nox.needs_version = ">=2026.7"
 nox.options.sessions = ["tests", "lint", "types", "docs"]
-nox.options.default_venv_backend = "virtualenv"
+nox.options.default_venv_backend = "uv"  # which dev.py brings along
 nox.options.reuse_venv = "yes"
 nox.options.error_on_external_run = True
 nox.options.download_python = "never"
@@ -176,18 +176,17 @@ def bench(session: nox.Session) -> None:
 
 
 def _install(session: nox.Session, *what: str) -> None:
-    """Install *what*; Python compiles what it imports, pip would compile all that there is."""
-    session.install("--quiet", "--no-compile", *what)
+    session.install("--quiet", *what)
 
 
 def _install_wheel(session: nox.Session, *pins: str, group: str = "tests") -> None:
     """Install the wheel with all extras and *group*, held to *pins* if there are any."""
     wheel = _build_wheel(session)
-    newest = () if pins else ("--upgrade", "--upgrade-strategy", "eager")
+    newest = () if pins else ("--upgrade",)
     tools = dependency_groups(PYPROJECT, group)
     _install(session, *newest, f"{wheel}[all]", *tools, *pins)
-    # A kept environment may hold an older wheel of the same version, which pip leaves alone.
-    _install(session, "--force-reinstall", "--no-deps", wheel)
+    # A kept environment may hold an older wheel of the same version, which would be left alone.
+    _install(session, "--reinstall", "--no-deps", wheel)
 
 
 def _build_wheel(session: nox.Session, built: list[str] = []) -> str:  # noqa: B006
@@ -195,7 +194,7 @@ def _build_wheel(session: nox.Session, built: list[str] = []) -> str:  # noqa: B
     if not built:
         dist = session.cache_dir / "dist"
         shutil.rmtree(dist, ignore_errors=True)
-        session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(dist), ".")
+        session.run("uv", "build", "--quiet", "--wheel", "--out-dir", str(dist))
         built += map(str, dist.glob("*.whl"))
     return built[0]
 
