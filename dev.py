@@ -5,8 +5,8 @@
     python3 dev.py demo [NAME]
     python3 dev.py tests [PYTEST ARGUMENTS]
 
-nox and uv are installed into .nox/bootstrap, which the next run reuses, or makes anew if it was left
-half-made or its Python is gone. Nothing outside the checkout is touched.
+nox and uv are installed into .nox/bootstrap, which the next run reuses, or makes anew if it was
+left half-made or its Python is gone. Nothing outside the checkout is touched.
 """
 
 import importlib.util
@@ -41,12 +41,13 @@ def prepare() -> None:
 
 def environment() -> dict[str, str]:
     """Return this one with what uv would not read: pip's mirror, and the system's certificates."""
+    found = {"UV_SYSTEM_CERTS": "true"}
     asked = [sys.executable, "-m", "pip", "config", "get"]
     for name in (":env:.index-url", "global.index-url"):
         told = subprocess.run([*asked, name], capture_output=True, text=True, check=False)
         if told.returncode == 0:
-            return {"UV_SYSTEM_CERTS": "true", "UV_DEFAULT_INDEX": told.stdout.strip(), **os.environ}
-    return {"UV_SYSTEM_CERTS": "true", **os.environ}
+            found.setdefault("UV_DEFAULT_INDEX", told.stdout.strip())
+    return {**found, **os.environ}
 
 
 def main(arguments: list[str]) -> int:
