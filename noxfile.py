@@ -24,6 +24,9 @@ nox.options.download_python = "never"
 # nox's own default turns a missing interpreter into a failure when CI is set.
 nox.options.error_on_missing_interpreters = False
 
+# Thousands of processes start here: each would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ROOT = Path(__file__).parent
 PYPROJECT: dict[str, Any] = load_toml("pyproject.toml")
 OLDEST = "3.11"

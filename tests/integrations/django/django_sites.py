@@ -28,7 +28,6 @@ def site(**more: str) -> dict[str, str]:
     """Return the environment of the project, with *more*."""
     return {
         "DJANGO_SETTINGS_MODULE": "site_settings",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": str(HERE),
         **more,
     }

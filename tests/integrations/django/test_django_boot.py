@@ -35,7 +35,7 @@ def manage(
 
 def environment(options: dict[str, Any] | None = None, **env: str) -> dict[str, str]:
     chosen = {} if options is None else {"SITE_SAFETWILIO": json.dumps(options)}
-    return {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(HERE), **chosen, **env}
+    return {"PYTHONPATH": str(HERE), **chosen, **env}
 
 
 def shell(
