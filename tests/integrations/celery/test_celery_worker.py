@@ -37,18 +37,26 @@ class Site:
     def __init__(self, worker: Served, folder: Path) -> None:
         """Know the *worker*, and the *folder* in which its tasks and their results are."""
         self.worker = worker
+        self._folder = folder
         self._app = Celery(broker="filesystem://", backend=f"file://{folder}/results")
-        queue = {f"data_folder_{way}": f"{folder}/queue" for way in ("in", "out")}
-        self._app.conf.broker_transport_options = {**queue, "control_folder": f"{folder}/control"}
+        self._app.conf.broker_transport_options = {
+            "data_folder_in": f"{folder}/queue",
+            "data_folder_out": f"{folder}/outbox",
+            "control_folder": f"{folder}/control",
+        }
 
     def do(self, task: str, *arguments: Any) -> Any:
         """Let the worker do *task*, and return what it returns."""
-        return self._app.send_task(task, arguments).get(timeout=60, interval=0.05)
+        sent = self._app.send_task(task, arguments)
+        # Into the queue whole: kombu reads a file there while it is being written, and loses it.
+        for path in (self._folder / "outbox").iterdir():
+            path.rename(self._folder / "queue" / path.name)
+        return sent.get(timeout=60, interval=0.05)
 
 
 @contextmanager
 def working(folder: Path, env: dict[str, str]) -> Iterator[Site]:
-    for name in ("queue", "results", "control"):
+    for name in ("outbox", "queue", "results", "control"):
         (folder / name).mkdir()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
