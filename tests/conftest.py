@@ -28,8 +28,10 @@ ONCE = (
     "backends/test_p*.py",
     "broken/test_pages.py",
     "cli/test_cli_[!m]*.py",  # but for the parser
+    "clients/test_*_leaks.py",
     "clients/test_client_interrupted.py",
-    "examples/test_keyring_plugin.py",
+    "clients/test_client_sentry.py",
+    "examples/*.py",
     "integrations/test_examples.py",
     "integrations/test_hostile.py",
     "integrations/celery/*.py",
@@ -38,8 +40,11 @@ ONCE = (
     "integrations/*/test_*_servers.py",
     "integrations/django/test_django_error_pages.py",
     "redaction/test_[acefjlmpr]*.py",  # but for the sinks: the engine is plain Python
+    "test_access_tokens.py",
     "test_docs.py",
+    "test_portability.py",
     "test_provisioning.py",
+    "test_silence.py",
 )
 # ... and for these, which repeat one thing very often.
 ONCE_NAMES = re.compile("rotation|never_mixed|a_mixed_pair|ten_thousand|never_cross|is_ever_shown")

@@ -95,42 +95,6 @@ class Gate:
         return self._load(self.loads)
 
 
-class Counted:
-    """A lock that tells how many have come to it."""
-
-    def __init__(self) -> None:  # noqa: D107
-        self.came = threading.Semaphore(0)
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self.came.release()
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-def test_who_comes_during_a_refresh_shares_the_next_one(key: Key) -> None:
-    keys = [another(key, str(n)) for n in range(3)]
-    gate = Gate(lambda n: keys[n])
-    store = CredentialStore(api_key(key), gate)
-    store._lock = Counted()  # type: ignore[assignment]
-    results: list[bool] = []
-    threads = [threading.Thread(target=lambda: results.append(store.refresh())) for _ in range(33)]
-    threads[0].start()
-    assert gate.begun.wait(10)
-    for thread in threads[1:]:
-        thread.start()
-    for _ in threads:
-        assert store._lock.came.acquire(timeout=10)  # type: ignore[attr-defined]
-    gate.open.set()
-    for thread in threads:
-        thread.join()
-    assert gate.loads == 2, "the first, and one for all who waited"
-    assert results == [True] * 33
-    assert store.current() is keys[2]
-
-
 def test_a_failure_is_shared_and_everybody_gets_an_error_of_their_own(key: Key) -> None:
     gate = Gate(lambda _: unavailable())
     store = CredentialStore(api_key(key), gate)

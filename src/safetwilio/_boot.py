@@ -10,6 +10,7 @@ import logging
 import os
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from safetwilio.clients.rest import TwilioClient
@@ -31,6 +32,7 @@ from safetwilio.store import CredentialStore
 if TYPE_CHECKING:
     from safetwilio.credentials import ApiKey, KeyType
     from safetwilio.redaction import SinkHealth
+    from safetwilio.refreshed import Event
 
 _log = logging.getLogger("safetwilio")
 
@@ -42,7 +44,8 @@ Requirement = Literal["restricted"]
 class AccountHealth(NamedTuple):
     """One booted account: *name*, fingerprints, where the key is from, *age* in seconds.
 
-    *not_refreshed* says why the last :func:`safetwilio.refresh` kept the key, if it failed.
+    *not_refreshed* says why the key could not be looked for when that was last tried; it *is_stale*
+    when that has been so for too long, and requests fail (ST341).
     """
 
     name: str
@@ -54,6 +57,7 @@ class AccountHealth(NamedTuple):
     key_type: KeyType | None
     warnings: tuple[Problem, ...]
     not_refreshed: tuple[Problem, ...] = ()
+    is_stale: bool = False
 
 
 class Health(NamedTuple):
@@ -65,8 +69,8 @@ class Health(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether credentials are loaded and no redaction sink has failed or fallen back."""
-        return self.booted and self.is_sound
+        """Whether usable credentials are loaded and no redaction sink has failed or fallen back."""
+        return self.booted and self.is_sound and not any(a.is_stale for a in self.accounts)
 
     @property
     def is_sound(self) -> bool:
@@ -183,9 +187,6 @@ def refresh(account: str | None = None) -> bool:
         failure = error.of_account(_alias(name), is_running=True)
     if failure is not None:
         raise failure
-    if changed:
-        _proven.pop(name, None)
-        _say("replaced", booted.store.current())
     return changed
 
 
@@ -243,9 +244,13 @@ def _walk(name: str) -> _Account:
     require_switched_on("the Twilio client was used")
     install_redaction()
     settings = _configured.get(name) or TwilioSettings(_account=_alias(name))
-    reload = settings.reload if settings.can_reload else None
-    store = CredentialStore(settings.credentials(), reload)
-    client = TwilioClient.from_store(store.current, region=settings.region, edge=settings.edge)
+    store = CredentialStore(
+        settings.credentials(),
+        settings.reload if settings.can_reload else None,
+        policy=settings.refresh_policy,
+        tell=partial(_tell_of_refresh, name),
+    )
+    client = TwilioClient.from_store(store, region=settings.region, edge=settings.edge)
     return _Account(settings, store, client)
 
 
@@ -253,6 +258,18 @@ def _tell(account: _Account) -> None:
     for warning in account.settings.warnings:
         _log.warning("%s", render_one(warning))
     _say("loaded", account.store.current())
+
+
+def _tell_of_refresh(
+    name: str, event: Event, key: ApiKey, error: ConfigurationError | None
+) -> None:
+    if event == "replaced":
+        _proven.pop(name, None)
+        _say("replaced", key)
+    elif error is not None:
+        _log.warning("%s", error.of_account(_alias(name), is_running=True))
+    else:
+        _say("can be looked for again; in use is", key)
 
 
 def _say(what: str, key: ApiKey) -> None:
@@ -338,6 +355,7 @@ def _account_health(name: str, account: _Account, now: float) -> AccountHealth:
         key_type=key.key_type or _proven.get(name),
         warnings=account.settings.warnings,
         not_refreshed=for_account(account.store.not_refreshed, _alias(name)),
+        is_stale=account.store.is_stale,
     )
 
 

@@ -55,6 +55,11 @@ class _Credential:
         """Where this was loaded from, in words: the reference and, if known, its version."""
         return f"{self.source}, version {self.version}" if self.version else self.source
 
+    def is_same_as(self, other: _Credential) -> bool:
+        """Return whether *other* is the same user with the same secret, of whatever version."""
+        same = hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
+        return same and self.username == other.username
+
     def __copy__(self) -> _Credential:
         return self
 
@@ -94,11 +99,6 @@ class ApiKey(_Credential):
     def sid(self) -> str:
         """The key's SID."""
         return self.username
-
-    def is_same_as(self, other: ApiKey) -> bool:
-        """Return whether *other* is the same key with the same secret, of whatever version."""
-        same = hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
-        return same and self.sid == other.sid
 
     def __repr__(self) -> str:
         """Return the fingerprints only."""

@@ -30,6 +30,7 @@ from safetwilio.policy import emulator_url
 from safetwilio.problems import Problem, faults, faults_first, for_account
 from safetwilio.redaction import SWITCH, install
 from safetwilio.settings import TwilioSettings
+from safetwilio.store import CredentialStore
 from safetwilio.webhook_settings import WebhookSettings
 from safetwilio.webhooks.urls import shown_url
 
@@ -292,7 +293,8 @@ def _unknown_switches() -> list[Problem]:
 
 def _proof(settings: TwilioSettings) -> KeyProof:
     key = settings.credentials()
-    client = TwilioClient.from_store(lambda: key, region=settings.region, edge=settings.edge)
+    store = CredentialStore(key)
+    client = TwilioClient.from_store(store, region=settings.region, edge=settings.edge)
     return prove(client, key, validation_url=settings.validation_url)
 
 

@@ -26,6 +26,7 @@ from safetwilio.errors import AccountOperationError, ConfigurationError, Invalid
 from safetwilio.policy import break_glass, emulator_url
 from safetwilio.problems import Problem, command
 from safetwilio.rules import check_account_sid, check_emulated, check_region_or_edge, describe
+from safetwilio.store import CredentialStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -248,7 +249,7 @@ def _prove_new(
     pause: Callable[[float], None],
 ) -> KeyProof:
     """Return the proof of a key just made, which Twilio may need a moment to know everywhere."""
-    client = TwilioClient.from_store(lambda: key, region=address.region, edge=address.edge)
+    client = TwilioClient.from_store(CredentialStore(key), region=address.region, edge=address.edge)
     attempt = 1
     while True:
         try:

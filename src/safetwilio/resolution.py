@@ -24,6 +24,7 @@ from safetwilio.backends.locate import (
 from safetwilio.errors import ConfigurationError
 from safetwilio.policy import broken_glass, emulator_url
 from safetwilio.problems import Attempt, Problem, faults
+from safetwilio.refresh_policy import FOREVER, RefreshPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,6 +62,7 @@ class Resolved(NamedTuple):
     version: str | None
     problems: tuple[Problem, ...]
     broken: type[ConfigurationError] | None = None
+    refresh: RefreshPolicy = FOREVER
 
 
 def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Value]) -> Resolved:
@@ -76,7 +78,8 @@ def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Va
         for name in _FROM_ENVIRONMENT
         if (value := surroundings.field(name, account)) is not None
     }
-    problems: list[Problem] = [*odd_switch(os.environ)]
+    refresh, unreadable = RefreshPolicy.read(os.environ)
+    problems: list[Problem] = [*odd_switch(os.environ), *unreadable]
     emulator = _emulator(problems)
     broken: type[ConfigurationError] | None = None
     trace.used({**around, **arguments})
@@ -118,7 +121,9 @@ def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Va
         problems += [mismatch] if mismatch else []
     # What is faulty stays sealed: the caller raises, and its frames are shown with their locals.
     settings = {} if faults(problems) else _as_settings(fields, emulator)
-    return Resolved(settings, record.source, record.version, _once(problems))
+    if record.source == _ENV_SOURCE:  # it changes only if the process itself changes it
+        refresh = refresh.whatever_age()
+    return Resolved(settings, record.source, record.version, _once(problems), refresh=refresh)
 
 
 def _once(problems: list[Problem]) -> tuple[Problem, ...]:

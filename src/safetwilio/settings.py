@@ -20,6 +20,7 @@ from safetwilio.backends.locate import names_backend
 from safetwilio.credentials import ApiKey, KeyType, mask, refuse_pickle
 from safetwilio.errors import UsageError, configuration_error
 from safetwilio.problems import Problem, faults, for_account
+from safetwilio.refresh_policy import FOREVER, RefreshPolicy
 from safetwilio.resolution import Resolved, resolve
 from safetwilio.shapes import is_auth_token, is_key_secret
 from safetwilio.validation import QuietValidation, not_valid
@@ -78,6 +79,7 @@ class TwilioSettings(QuietValidation, BaseSettings):
     _version: str | None = PrivateAttr(default=None)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
     _origin: _Origin | None = PrivateAttr(default=None)
+    _refresh: RefreshPolicy = PrivateAttr(default=FOREVER)
 
     def __init__(
         self, *, _backend: str | None = None, _account: str | None = None, **values: Any
@@ -102,6 +104,7 @@ class TwilioSettings(QuietValidation, BaseSettings):
             raise failure
         self._source, self._version = resolved.source, resolved.version
         self._warnings = for_account(problems, account)
+        self._refresh = resolved.refresh
         if not arguments.keys() & set(PAIR):
             self._origin = _Origin(account, backend, arguments)
 
@@ -228,6 +231,11 @@ class TwilioSettings(QuietValidation, BaseSettings):
             version=self._version,
             key_type=self.key_type,
         )
+
+    @property
+    def refresh_policy(self) -> RefreshPolicy:
+        """How old the key may be, as the environment says."""
+        return self._refresh
 
     @property
     def can_reload(self) -> bool:

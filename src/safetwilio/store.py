@@ -1,92 +1,131 @@
 """The current credentials of one account: one immutable snapshot, replaced whole.
 
-A reader takes the reference once, so a key SID never meets another version's secret. A refresh
-happens once, however many ask for it at the same moment, and one that fails changes nothing.
+A reader takes the reference once, so a key SID never meets another version's secret. The key is
+looked for again when it is old, when Twilio refuses it, and when somebody asks for that.
 """
 
 from __future__ import annotations
 
-import os
+import asyncio
+import math
+import random
 import threading
 import time
-import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from safetwilio.credentials import ApiKey
 from safetwilio.errors import ConfigurationError, InvalidCredentials
 from safetwilio.problems import Problem
+from safetwilio.refresh_policy import FOREVER, RefreshPolicy
+from safetwilio.refreshed import LOOK, Event, Refreshed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from safetwilio.credentials import ApiKey
+MAX_WAITING = 64
+"""Requests that wait for a key in place of a refused one; others fail at once."""
+_clock = time.monotonic
 
 
-class CredentialStore:
-    """Holds the key that clients use from their next request on."""
+class Instead(NamedTuple):
+    """What there is instead of a refused key: another *key* or none, after *waited* seconds."""
 
-    __slots__ = ("__weakref__", "_begun", "_ended", "_lock", "_outcome", "_reload", "_snapshot")
+    key: ApiKey | None
+    waited: float
 
-    def __init__(self, key: ApiKey, reload: Callable[[], ApiKey] | None = None) -> None:
-        """Start with *key*, loaded now; *reload* loads it anew, ``None`` if that cannot be."""
-        self._snapshot = (key, time.time())
-        self._reload = reload
-        self._lock = threading.Lock()
-        self._begun = self._ended = 0  # refreshes
-        self._outcome: bool | ConfigurationError = False
-        _stores.add(self)
 
-    def current(self) -> ApiKey:
-        """Return the key to use now."""
-        return self._snapshot[0]
+class CredentialStore(Refreshed[ApiKey]):
+    """Holds the key that clients use from their next request on.
 
-    @property
-    def loaded_at(self) -> float:
-        """When the current key was loaded, in seconds since the epoch (wall clock)."""
-        return self._snapshot[1]
+    A key of another account (ST224) never takes the place of the one that is there.
+    """
 
-    @property
-    def not_refreshed(self) -> tuple[Problem, ...]:
-        """Why the last refresh failed, empty if it did not."""
-        outcome = self._outcome
-        return outcome.problems if isinstance(outcome, ConfigurationError) else ()
+    __slots__ = ("_accepted", "_lock", "_waiting")
 
-    def refresh(self) -> bool:
-        """Load the key anew, and return whether it is another one now.
+    def __init__(
+        self,
+        key: ApiKey,
+        reload: Callable[[], ApiKey] | None = None,
+        *,
+        policy: RefreshPolicy = FOREVER,
+        tell: Callable[[Event, ApiKey, ConfigurationError | None], object] | None = None,
+    ) -> None:
+        """Start with *key*, loaded now; all else is as with :class:`Refreshed`."""
+        super().__init__(key, reload, policy=policy, tell=tell)
+        self._accepted = -math.inf
+        self.forget_threads()
 
-        Callers that come while a refresh is under way share the next one: what they know of may
-        have happened after the present one looked. Raises what loading raises
-        (:class:`safetwilio.errors.ConfigurationError`), and ST224 if the document names another
-        account now; the old key then stays in use.
+    def accepted(self) -> None:
+        """Take note that Twilio accepts the key."""
+        self._accepted = _clock()
+
+    def instead_of(self, refused: ApiKey, *, may_wait: bool) -> Instead:
+        """Return another key than the one that Twilio *refused*, looked for now if need be.
+
+        If it *may_wait*, it is looked for again until the time of the policy is up. Nobody waits
+        where no key was ever accepted, or one is meanwhile: then the key is not what is wrong.
         """
-        if self._reload is None:
-            return False
-        seen = self._begun
-        with self._lock:
-            if self._ended <= seen:  # no refresh has begun since we came
-                self._begun += 1
-                self._outcome = self._load(self._reload)
-                self._ended = self._begun
-            outcome = self._outcome
-        if isinstance(outcome, ConfigurationError):
-            # each caller gets an error of its own: threads would write into one another's frames
-            raise type(outcome)(outcome.problems, account=outcome.account)
-        return outcome
+        began = _clock()
+        for pause in self._search(refused, began, may_wait=may_wait):
+            if pause:
+                time.sleep(pause)
+            else:
+                self._looking.outcome()
+        return Instead(self._other(refused), _clock() - began)
+
+    async def instead_of_async(self, refused: ApiKey, *, may_wait: bool) -> Instead:
+        """Return the same without keeping the event loop."""
+        began = _clock()
+        for pause in self._search(refused, began, may_wait=may_wait):
+            if pause:
+                await asyncio.sleep(pause)
+            else:
+                await self._looking.outcome_async()
+        return Instead(self._other(refused), _clock() - began)
 
     def forget_threads(self) -> None:
-        """Take a new lock in a forked child: the thread that holds the old one is not here."""
+        """Take new locks in a forked child: the threads that hold the old ones are not here."""
+        super().forget_threads()
         self._lock = threading.Lock()
-        self._begun = self._ended  # a refresh that was under way is not
+        self._waiting = 0
 
-    def _load(self, reload: Callable[[], ApiKey]) -> bool | ConfigurationError:
-        before = self._snapshot[0]
+    def _search(self, refused: ApiKey, began: float, *, may_wait: bool) -> Iterator[float]:
+        """Yield seconds to pause, and 0.0 to look for another key, until there is one or no hope.
+
+        Those who wait share each look, so that a place is asked twice in a second at most.
+        """
+        if self._other(refused) or self._reload is None or self._looking.is_made_here:
+            return
+        if self._is_time_to_look():
+            yield 0.0
+        if not may_wait or self._accepted == -math.inf or not self._takes_place():
+            return
         try:
-            key = reload()
-        except ConfigurationError as error:
-            return error.with_traceback(None)
-        if key.account_sid != before.account_sid:
-            return _other_account(key)
-        self._snapshot = (key, time.time())
-        return not key.is_same_as(before)
+            end = began + self.policy.wait
+            while not self._other(refused) and self._accepted < began and _clock() < end:
+                yield min(LOOK * random.uniform(0.5, 1.0), max(0.01, end - _clock()))  # noqa: S311
+                if not self._other(refused) and self._is_time_to_look():
+                    yield 0.0
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _takes_place(self) -> bool:
+        with self._lock:
+            if self._waiting >= MAX_WAITING:
+                return False
+            self._waiting += 1
+            return True
+
+    def _other(self, refused: ApiKey) -> ApiKey | None:
+        key = self.current()
+        return None if key is refused or key.is_same_as(refused) else key
+
+    def _checked(self, before: ApiKey, after: ApiKey) -> ApiKey | ConfigurationError:
+        return after if after.account_sid == before.account_sid else _other_account(after)
+
+    def _is_same(self, before: ApiKey, after: ApiKey) -> bool:
+        return after.is_same_as(before)
 
 
 def _other_account(key: ApiKey) -> ConfigurationError:
@@ -101,15 +140,3 @@ def _other_account(key: ApiKey) -> ConfigurationError:
             )
         ]
     )
-
-
-_stores: weakref.WeakSet[CredentialStore] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for store in _stores:
-        store.forget_threads()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

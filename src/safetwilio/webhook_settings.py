@@ -21,6 +21,7 @@ from safetwilio.backends.locate import parse, passed_over, signing_references
 from safetwilio.credentials import refuse_pickle
 from safetwilio.errors import ConfigurationError, configuration_error
 from safetwilio.problems import Problem, faults, for_account
+from safetwilio.refresh_policy import FOREVER, RefreshPolicy
 from safetwilio.settings import refuse_change, require_account_name
 from safetwilio.validation import QuietValidation
 from safetwilio.webhooks import SigningSecrets, Verifier
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from safetwilio.problems import Attempt
 
-_ARGUMENTS = "arguments"
+_ARGUMENTS, _ENVIRONMENT = "arguments", "env"
 _TOKEN, _SECONDARY = _TOKENS = ("webhook_auth_token", "webhook_secondary_auth_token")
 _KEYS, _URL = "webhook_shared_keys", "webhook_public_url"
 _BETWEEN = re.compile(r"[\s,]+")
@@ -57,6 +58,7 @@ class _Resolved(NamedTuple):
     version: str | None
     problems: tuple[Problem, ...]
     broken: type[ConfigurationError] | None = None
+    refresh: RefreshPolicy = FOREVER
 
 
 class WebhookSettings(QuietValidation, BaseModel):
@@ -86,6 +88,7 @@ class WebhookSettings(QuietValidation, BaseModel):
     _version: str | None = PrivateAttr(default=None)
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())
     _origin: _Origin = PrivateAttr()
+    _refresh: RefreshPolicy = PrivateAttr(default=FOREVER)
 
     def __init__(  # noqa: PLR0913 - what can be set
         self,
@@ -130,6 +133,7 @@ class WebhookSettings(QuietValidation, BaseModel):
         self._source, self._version = resolved.source, resolved.version
         self._warnings = for_account(resolved.problems, account)
         self._origin = origin
+        self._refresh = resolved.refresh
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in type(self).model_fields:  # pydantic's own error quotes the value
@@ -151,6 +155,11 @@ class WebhookSettings(QuietValidation, BaseModel):
     def warnings(self) -> tuple[Problem, ...]:
         """What is not wrong enough to stop the boot."""
         return self._warnings
+
+    @property
+    def refresh_policy(self) -> RefreshPolicy:
+        """How old the secrets may be, as the environment says."""
+        return self._refresh
 
     def secrets(self) -> SigningSecrets:
         """Return what a :class:`safetwilio.webhooks.Verifier` takes."""
@@ -200,7 +209,8 @@ def _resolve(origin: _Origin) -> _Resolved:
         surroundings = env.document(origin.account)
         url = None if _URL in origin.given else surroundings.field(_URL, origin.account)
         record, problems, broken = _record(origin)
-    problems += surroundings.problems
+    refresh, unreadable = RefreshPolicy.read(os.environ)
+    problems += [*surroundings.problems, *unreadable]
     found = {**({_URL: url} if url else {}), **record.fields, **origin.given}
     keys = {**origin.shared_keys, **_parsed(found.pop(_KEYS, None), problems)}
     if origin.shared_keys_only:
@@ -223,7 +233,10 @@ def _resolve(origin: _Origin) -> _Resolved:
         "proxies": origin.proxies,
         "shared_keys_only": origin.shared_keys_only,
     }
-    return _Resolved(fields, record.source, record.version, tuple(dict.fromkeys(problems)))
+    if record.source in {_ARGUMENTS, _ENVIRONMENT}:  # only the process itself changes these
+        refresh = refresh.whatever_age()
+    said = tuple(dict.fromkeys(problems))
+    return _Resolved(fields, record.source, record.version, said, refresh=refresh)
 
 
 def _record(

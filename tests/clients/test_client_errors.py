@@ -21,6 +21,7 @@ from safetwilio.clients import TransportError, TwilioClient
 from safetwilio.clients.explain import ExplainedResponse
 from safetwilio.credentials import ApiKey, mask
 from safetwilio.errors import SafeTwilioError
+from safetwilio.store import CredentialStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +58,8 @@ def keyed(key: Key, connect: Connect) -> Callable[..., TwilioClient]:
         loaded = ApiKey(
             key.account, key.sid, key.secret, source="aws-sm://prod/twilio", version="7f3a"
         )
-        return TwilioClient.from_store(lambda: loaded, region=region, http_client=transport)
+        store = CredentialStore(loaded)
+        return TwilioClient.from_store(store, region=region, http_client=transport)
 
     return make
 

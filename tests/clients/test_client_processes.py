@@ -16,7 +16,8 @@ from wires import Received, Wire, answer
 
 import safetwilio
 from safetwilio.clients import TwilioClient
-from safetwilio.errors import RefusedBeforeSending
+from safetwilio.errors import InvalidCredentials
+from safetwilio.store import CredentialStore
 from safetwilio.testing import EmulatorServer
 from support import new_key
 
@@ -176,15 +177,16 @@ def test_store_that_changes_the_account_is_not_followed(emulator: Emulator) -> N
 
     first, second = emulator.standard_key, emulator.account.create_key()
     other = emulator.create_account().create_key()
-    keys = [loaded(first)]
-    client = TwilioClient.from_store(lambda: keys[-1])
+    keys = [loaded(second), loaded(other)]
+    store = CredentialStore(loaded(first), lambda: keys.pop(0))
+    client = TwilioClient.from_store(store)
     client.messages.list(limit=1)
-    keys.append(loaded(second))
+    store.refresh()
     client.messages.list(limit=1)
-    keys.append(loaded(other))
-    with pytest.raises(RefusedBeforeSending, match="another account"):
-        client.messages.list(limit=1)
-    assert [entry.username for entry in emulator.requests] == [first.sid, second.sid]
+    with pytest.raises(InvalidCredentials, match="ST224"):
+        store.refresh()
+    client.messages.list(limit=1)
+    assert [entry.username for entry in emulator.requests] == [first.sid, second.sid, second.sid]
     client.http_client.session.close()
 
 

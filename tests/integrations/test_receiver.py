@@ -6,11 +6,13 @@ import json
 import logging
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from safetwilio import refreshed
 from safetwilio.errors import (
     BackendError,
     ConfigurationError,
@@ -223,9 +225,53 @@ def test_refresh_brings_another_token_and_says_so(
     monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", following)
     assert receiver.verify_wsgi(environ(headers)) is True, "nobody refreshed yet"
     assert receiver.refresh() is True
+    assert receiver.verify_wsgi(environ(signed(following))) is True
+    assert receiver.verify_wsgi(environ(headers)) is True, "it was on its way"
+    assert receiver.refresh() is False
+    assert receiver.verify_wsgi(environ(headers)) is True
+    receiver.refresh(drop_previous=True)
     assert refusal(lambda: receiver.verify_wsgi(environ(headers))).reason == "wrong-signature"
     assert receiver.verify_wsgi(environ(signed(following))) is True
-    assert receiver.refresh() is False
+
+
+def test_the_token_before_counts_no_longer_than_its_grace(
+    token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    receiver = Receiver(grace=60)
+    receiver.load()
+    second, third = auth_token(), auth_token()
+    for following in (second, third):
+        monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", following)
+        receiver.refresh()
+    now[0] += 59
+    assert receiver.verify_wsgi(environ(signed(second))) is True
+    assert refusal(lambda: receiver.verify_wsgi(environ(signed(token)))).status == 403
+    now[0] += 1
+    assert refusal(lambda: receiver.verify_wsgi(environ(signed(second)))).status == 403
+    assert receiver.verify_wsgi(environ(signed(third))) is True
+
+
+def test_an_old_token_is_looked_for_while_requests_go_on(
+    token: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("TWILIO_WEBHOOK_AUTH_TOKEN")
+    monkeypatch.setenv("SAFETWILIO_REFRESH_AGE", "300")
+    file = write(tmp_path / "t.env", f"TWILIO_WEBHOOK_AUTH_TOKEN={token}\n")
+    monkeypatch.setenv("SAFETWILIO_BACKEND", f"dotenv:{file}")
+    receiver = Receiver()
+    receiver.load()
+    following = auth_token()
+    write(file, f"TWILIO_WEBHOOK_AUTH_TOKEN={following}\n")
+    with monkeypatch.context() as later:
+        later.setattr(refreshed, "_wall", lambda: time.time() + 300)
+        assert receiver.verify_wsgi(environ(signed(token))) is True
+        for thread in threading.enumerate():
+            if thread.name == "safetwilio-refresh":
+                thread.join(30)
+    assert receiver.verify_wsgi(environ(signed(following))) is True
+    assert receiver.verify_wsgi(environ(signed(token))) is True
 
 
 def test_a_refresh_that_fails_keeps_what_is_there(

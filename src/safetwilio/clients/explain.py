@@ -40,12 +40,22 @@ class ExplainedResponse(Response):
         return f"HTTP {self.status_code}: {self._words}"
 
 
+def may_be_rotated(uri: str) -> bool:
+    """Return whether a refusal of *uri* may mean that the key is gone, and not its kind."""
+    return _ADMIN_ONLY.search(uri) is None
+
+
 def explained(
-    answer: Response, credential: ApiKey | AuthToken, uri: str, region: str | None
+    answer: Response,
+    credential: ApiKey | AuthToken,
+    uri: str,
+    region: str | None,
+    waited: float = 0.0,
 ) -> Response:
     """Return *answer* to a request for *uri* with its refusal explained, or as it is.
 
-    *region* is the client's region, which is a common cause.
+    *region* is the client's region, which is a common cause; *waited* says for how many seconds
+    another key was looked for (ST342).
     """
     try:
         payload = json.loads(answer.text)
@@ -58,6 +68,8 @@ def explained(
     words = _words(payload.get("code"), credential, uri, region)
     if words is None:
         return answer
+    if waited >= 1:
+        words = f"[ST342] No other key was found within {waited:.0f} s. {words}"
     return ExplainedResponse(answer, payload, field, f"{words} Twilio said: {said}")
 
 

@@ -8,8 +8,10 @@ where :class:`safetwilio.webhook_settings.WebhookSettings` and a
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakSet
 
@@ -17,20 +19,22 @@ from safetwilio._boot import require_switched_on
 from safetwilio.errors import WebhookError
 from safetwilio.problems import render_one
 from safetwilio.redaction import install as install_redaction
+from safetwilio.refreshed import Event, Refreshed
 from safetwilio.webhook_settings import WebhookSettings
-from safetwilio.webhooks import Verifier, url_from_asgi, url_from_wsgi
+from safetwilio.webhooks import SigningSecrets, Verifier, url_from_asgi, url_from_wsgi
 from safetwilio.webhooks.headers import is_form
 from safetwilio.webhooks.refusals import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from safetwilio.webhooks import SigningSecrets
+    from safetwilio.errors import ConfigurationError
     from safetwilio.webhooks.canonical import Params
 
 __all__ = ["MAX_BODY", "MAX_FIELDS", "Receiver", "is_form"]
 
 MAX_BODY = 1024 * 1024  # bytes; Twilio's own webhooks have some thousand
+GRACE = 900.0  # seconds
 MAX_FIELDS = 1000  # of a form; Twilio's have some dozen
 
 _log = logging.getLogger("safetwilio.webhooks")
@@ -38,10 +42,49 @@ _receivers: WeakSet[Receiver] = WeakSet()
 
 
 class _Loaded(NamedTuple):
-    """One version of the settings, and what was made of it."""
+    """One version of the settings, and what was made of it.
+
+    *both* are its secrets and the Auth Tokens of the version before, replaced at *since*.
+    """
 
     settings: WebhookSettings
     secrets: SigningSecrets
+    both: SigningSecrets | None = None
+    since: float = 0.0
+
+
+class _Versions(Refreshed[_Loaded]):
+    """The version of now; one that goes leaves its Auth Tokens behind for *grace* seconds."""
+
+    __slots__ = ("dropped", "grace")
+
+    grace: float
+    dropped: float  # at that time all that was left behind
+
+    def accepted(self) -> SigningSecrets:
+        """Return what a request may be signed with now."""
+        loaded = self.meanwhile()
+        is_over = loaded.since <= self.dropped or time.monotonic() >= loaded.since + self.grace
+        return loaded.secrets if loaded.both is None or is_over else loaded.both
+
+    def _checked(self, before: _Loaded, after: _Loaded) -> _Loaded:
+        if self._is_same(before, after):
+            return after._replace(both=before.both, since=before.since)
+        tokens = after.secrets.auth_tokens
+        left = [token for token in before.secrets.auth_tokens if token not in tokens]
+        if not tokens or not left:  # without tokens of its own, it is signed with SharedKeys alone
+            return after
+        both = SigningSecrets((*tokens, *left), after.secrets.shared_keys)
+        return after._replace(both=both, since=time.monotonic())
+
+    def _is_same(self, before: _Loaded, after: _Loaded) -> bool:
+        return after.secrets.is_same(before.secrets)
+
+
+class _Held(NamedTuple):
+    """What is loaded, and the verifier that asks it."""
+
+    versions: _Versions
     verifier: Verifier
 
 
@@ -49,15 +92,20 @@ class Receiver:
     """Receives the webhooks of one account: loads what they are signed with, and verifies them.
 
     *settings* makes the :class:`safetwilio.webhook_settings.WebhookSettings`; it is called by
-    :meth:`load`, at the latest for the first request. One receiver serves all threads.
+    :meth:`load`, at the latest for the first request. One receiver serves all threads. Secrets that
+    are old (``SAFETWILIO_REFRESH_AGE``) are loaded anew while requests go on with those that are
+    there. An Auth Token that was replaced is accepted for *grace* seconds more: what Twilio has
+    signed with it may be on its way.
     """
 
-    def __init__(self, settings: Callable[[], WebhookSettings] = WebhookSettings) -> None:
+    def __init__(
+        self, settings: Callable[[], WebhookSettings] = WebhookSettings, *, grace: float = GRACE
+    ) -> None:
         """Take what makes the *settings*; nothing is loaded yet."""
         self._make = settings
-        self._loaded: _Loaded | None = None
+        self._grace = grace
+        self._held: _Held | None = None
         self._lock = threading.RLock()
-        self._refreshing = threading.Lock()
         _receivers.add(self)
 
     def load(self) -> WebhookSettings:
@@ -67,44 +115,46 @@ class Receiver:
         to ST4xx), at the next call again unless it was mended, and
         :class:`safetwilio.errors.UsageError` (ST904) with ``SAFETWILIO_BOOT=off``.
         """
-        return self._current().settings
+        return self._current().versions.current().settings
 
-    def refresh(self) -> bool:
+    def refresh(self, *, drop_previous: bool = False) -> bool:
         """Load the secrets anew, and return whether they are others now.
 
-        The next request is verified with them. Raises what :meth:`load` raises; the old ones then
-        stay in use.
+        The next request is verified with them. To *drop_previous* is to refuse the Auth Token that
+        was there from then on, because it has leaked. Raises what :meth:`load` raises; the old
+        secrets then stay in use.
         """
-        with self._refreshing:  # or one that asked earlier could end later, with what was then
-            before = self._current()
-            settings = before.settings.reload()
-            with self._lock:
-                self._loaded = after = self._made(settings, before.verifier)
-        return not after.secrets.is_same(before.secrets)
+        versions = self._current().versions
+        changed = versions.refresh()
+        if drop_previous:
+            versions.dropped = time.monotonic()
+        return changed
 
     def reset(self) -> None:
         """Forget what was loaded; for tests."""
         with self._lock:
-            self._loaded = None
+            self._held = None
 
-    def _current(self) -> _Loaded:
-        loaded = self._loaded
-        if loaded is not None:
-            return loaded
+    def _current(self) -> _Held:
+        held = self._held
+        if held is not None:
+            return held
         with self._lock:
-            if self._loaded is None:
+            if self._held is None:
                 require_switched_on("webhooks were to be verified")
                 install_redaction()
-                self._loaded = self._made(self._make())
-                _say(self._loaded)
-            return self._loaded
+                self._held = self._started(self._make())
+            return self._held
 
-    def _made(self, settings: WebhookSettings, verifier: Verifier | None = None) -> _Loaded:
-        if verifier is None:  # kept by a refresh: it knows when it warned last
-            verifier = Verifier(
-                lambda: self._current().secrets, shared_keys_only=settings.shared_keys_only
-            )
-        return _Loaded(settings, settings.secrets(), verifier)
+    def _started(self, settings: WebhookSettings) -> _Held:
+        first = _Loaded(settings, settings.secrets())
+        versions = _Versions(
+            first, lambda: _reloaded(versions), policy=settings.refresh_policy, tell=_tell
+        )
+        versions.grace, versions.dropped = self._grace, -math.inf
+        _say(first, "are verified")
+        only = settings.shared_keys_only
+        return _Held(versions, Verifier(versions.accepted, shared_keys_only=only))
 
     def verify_wsgi(
         self, environ: Mapping[str, Any], *, params: Params | None = None, body: bytes | None = None
@@ -141,7 +191,8 @@ class Receiver:
         params: Params | None,
         body: Any,
     ) -> Literal[True]:
-        settings, _, verifier = self._current()
+        versions, verifier = self._current()
+        settings = versions.current().settings
         url = ""
         refused: WebhookError | None = None
         try:
@@ -157,11 +208,25 @@ class Receiver:
             del request, headers, params, body, url
 
 
-def _say(loaded: _Loaded) -> None:
+def _reloaded(versions: _Versions) -> _Loaded:
+    settings = versions.current().settings.reload()
+    return _Loaded(settings, settings.secrets())
+
+
+def _tell(event: Event, loaded: _Loaded, error: ConfigurationError | None) -> None:
+    if error is not None:
+        _log.warning("%s", type(error)(error.problems, account=error.account, is_running=True))
+    elif event == "replaced":
+        _say(loaded, "are verified from now on")
+    else:
+        _say(loaded, "can be looked for again, and are verified")
+
+
+def _say(loaded: _Loaded, what: str) -> None:
     settings = loaded.settings
     for warning in settings.warnings:
         _log.warning("%s", render_one(warning))
-    _log.info("Webhooks are verified with %r from %s", loaded.secrets, settings.source)
+    _log.info("Webhooks %s with %r from %s", what, loaded.secrets, settings.source)
 
 
 def reset_all() -> None:
@@ -172,14 +237,14 @@ def reset_all() -> None:
 
 def loaded() -> list[WebhookSettings]:
     """Return the settings of all receivers of this process that have loaded theirs."""
-    found = [receiver._loaded for receiver in list(_receivers)]  # noqa: SLF001
-    return [each.settings for each in found if each is not None]
+    held = [receiver._held for receiver in list(_receivers)]  # noqa: SLF001
+    return [each.versions.current().settings for each in held if each is not None]
 
 
 def _renew_locks() -> None:
     """Give the child of a fork locks of its own: a thread that is not here may hold one."""
     for receiver in _receivers:
-        receiver._lock, receiver._refreshing = threading.RLock(), threading.Lock()  # noqa: SLF001
+        receiver._lock = threading.RLock()  # noqa: SLF001
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,0 +1,266 @@
+"""A value that was loaded, and is loaded anew when it is old: one snapshot, replaced whole.
+
+Nothing runs in the background: a process that was frozen looks at the clock when it goes on. The
+clock is the wall's, for the others stand still meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import time
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
+
+from safetwilio.credentials import refuse_pickle
+from safetwilio.errors import BackendUnavailable, ConfigurationError
+from safetwilio.problems import Problem
+from safetwilio.refresh_policy import FOREVER, STALE, RefreshPolicy
+from safetwilio.single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+LOOK = 0.5
+"""Seconds between two looks where requests wait for their outcome."""
+_OLD = 2.0  # times the age: then all wait for the new value, where before one looks for it
+_EARLY = 0.2  # of the age, at most: not all processes of a fleet look at the same moment
+_PAUSE = 30.0  # seconds after which a place that could not be read is asked again
+_wall, _clock = time.time, time.monotonic
+
+Value = TypeVar("Value")
+Event = Literal["replaced", "not refreshed", "refreshed again"]
+
+
+class Refreshed(Generic[Value]):
+    """Holds a value, which was loaded now, and loads it anew.
+
+    *reload* does that, ``None`` if it cannot be; *policy* says how old the value may be. *tell* is
+    told when there is another value, when one could not be looked for, and when it can be again.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_events",
+        "_looked",
+        "_looking",
+        "_outcome",
+        "_reload",
+        "_snapshot",
+        "_tell",
+        "policy",
+    )
+
+    def __init__(
+        self,
+        value: Value,
+        reload: Callable[[], Value] | None = None,
+        *,
+        policy: RefreshPolicy = FOREVER,
+        tell: Callable[[Event, Value, ConfigurationError | None], object] | None = None,
+    ) -> None:
+        """Start with *value*."""
+        self.policy = policy if reload else policy.whatever_age()
+        self._reload = reload
+        self._tell = tell
+        self._events: deque[tuple[Event, Value, ConfigurationError | None]] = deque()
+        now = _wall()
+        self._snapshot = (value, now, now + self._until_old())
+        self._outcome: bool | ConfigurationError = False
+        self._looked = -math.inf
+        self._looking = SingleFlight(self._look, after=self._say)
+        _all.add(self)
+
+    def current(self) -> Value:
+        """Return the value that was loaded last."""
+        return self._snapshot[0]
+
+    @property
+    def loaded_at(self) -> float:
+        """When the current value was loaded, in seconds since the epoch (wall clock)."""
+        return self._snapshot[1]
+
+    @property
+    def not_refreshed(self) -> tuple[Problem, ...]:
+        """Why the last refresh failed, empty if it did not."""
+        outcome = self._outcome
+        return outcome.problems if isinstance(outcome, ConfigurationError) else ()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the value could not be looked for longer than the policy allows."""
+        return _wall() - self.loaded_at >= self.policy.stale
+
+    def fresh(self) -> Value:
+        """Return the value to use now, loaded anew if it is old; asked at each use.
+
+        One caller loads it while the others go on with the one that is there; one of twice the age
+        is waited for. Raises :class:`safetwilio.errors.BackendUnavailable` (ST341) if it could not
+        be looked for longer than the policy allows.
+        """
+        value, loaded, due = self._snapshot
+        if loaded <= _wall() < due:
+            return value
+        if self._is_time_to_look() and not self._looking.is_made_here:
+            if self._must_wait():
+                self._looking.outcome()
+            else:
+                self._looking.unless_under_way()
+        return self._usable()
+
+    async def fresh_async(self) -> Value:
+        """Return the same without keeping the event loop: the value is loaded in a thread."""
+        value, loaded, due = self._snapshot
+        if loaded <= _wall() < due:
+            return value
+        if self._is_time_to_look():
+            if self._must_wait():
+                await self._looking.outcome_async()
+            else:
+                self._looking.in_background()
+        return self._usable()
+
+    def meanwhile(self) -> Value:
+        """Return the value that is there; an old one is loaded anew in a thread meanwhile.
+
+        For those who must not wait. Raises the same.
+        """
+        value, loaded, due = self._snapshot
+        if loaded <= _wall() < due:
+            return value
+        if self._is_time_to_look():
+            self._looking.in_background()
+        return self._usable()
+
+    def refresh(self) -> bool:
+        """Load the value anew, and return whether it is another one now.
+
+        Callers that come while a refresh is under way share the next one: what they know of may
+        have happened after the present one looked. Raises what loading raises
+        (:class:`safetwilio.errors.ConfigurationError`); the old value then stays in use.
+        """
+        if self._reload is None or self._looking.is_made_here:
+            return False
+        return _result(self._looking.outcome())
+
+    async def refresh_async(self) -> bool:
+        """Do the same without keeping the event loop."""
+        return self._reload is not None and _result(await self._looking.outcome_async())
+
+    def expire(self) -> None:
+        """Let the next use load the value anew; a signal handler may call it."""
+        value, loaded, _ = self._snapshot
+        if self._reload is not None:
+            self._snapshot = (value, loaded, -math.inf)
+
+    def forget_threads(self) -> None:
+        """Take new locks in a forked child: the threads that hold the old ones are not here."""
+        self._looking.forget_threads()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        refuse_pickle(type(self).__name__)
+
+    def _checked(self, before: Value, after: Value) -> Value | ConfigurationError:  # noqa: ARG002
+        """Return *after*, or why it cannot take the place of the one *before*."""
+        return after
+
+    def _is_same(self, before: Value, after: Value) -> bool:
+        return before == after
+
+    def _is_time_to_look(self) -> bool:
+        return _clock() - self._looked >= LOOK
+
+    def _must_wait(self) -> bool:
+        age = _wall() - self.loaded_at
+        return age >= min(_OLD * self.policy.age, self.policy.stale)
+
+    def _usable(self) -> Value:
+        if self.is_stale:
+            raise _too_old(self.loaded_at, self.not_refreshed)
+        return self._snapshot[0]
+
+    def _until_old(self) -> float:
+        return self.policy.age * random.uniform(1 - _EARLY, 1)  # noqa: S311
+
+    def _look(self) -> bool | ConfigurationError:
+        """Load the value and keep it; what is to be told is told when all can go on."""
+        self._looked = _clock()
+        before, loaded, _ = self._snapshot
+        outcome = self._loaded(before)
+        now = _wall()
+        if isinstance(outcome, ConfigurationError):
+            # A stale one is not used: each use comes here, and looks when it is time.
+            due = min(now + min(_PAUSE, self._until_old()), loaded + self.policy.stale)
+            self._snapshot = (before, min(loaded, now), due)
+            if not self.not_refreshed:
+                self._events.append(("not refreshed", before, outcome))
+            self._outcome = outcome
+            return outcome
+        self._snapshot = (outcome, now, now + self._until_old())
+        if self.not_refreshed:
+            self._events.append(("refreshed again", outcome, None))
+        self._outcome = not self._is_same(before, outcome)
+        if self._outcome:
+            self._events.append(("replaced", outcome, None))
+        return self._outcome
+
+    def _loaded(self, before: Value) -> Value | ConfigurationError:
+        try:
+            after = self._reload() if self._reload else before
+        except ConfigurationError as error:
+            return error.with_traceback(None)
+        return self._checked(before, after)
+
+    def _say(self) -> None:
+        while self._tell and self._events:
+            self._tell(*self._events.popleft())
+
+
+def expire_all() -> None:
+    """Let everything that was loaded be loaded anew at its next use; for signal handlers."""
+    for each in list(_all):
+        each.expire()
+
+
+def _result(outcome: bool | ConfigurationError) -> bool:  # noqa: FBT001
+    if isinstance(outcome, ConfigurationError):
+        # each caller gets an error of its own: threads would write into one another's frames
+        raise type(outcome)(outcome.problems, account=outcome.account)
+    return outcome
+
+
+def _too_old(loaded_at: float, why: tuple[Problem, ...]) -> BackendUnavailable:
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(loaded_at))
+    return BackendUnavailable(
+        [
+            Problem(
+                code="ST341",
+                summary="What was loaded could not be looked for too long, and is used no more.",
+                found_in=(f"it was loaded at {since}",),
+                fix="Mend what is below, and the program goes on by itself. The variable "
+                f"{STALE} says how long it does without.",
+            ),
+            *why,
+        ]
+    )
+
+
+_all: weakref.WeakSet[Refreshed[Any]] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for each in _all:
+        each.forget_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
