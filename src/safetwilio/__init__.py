@@ -28,6 +28,7 @@ __all__ = [
     "health",
     "redact",
     "refresh",
+    "refresh_on_signal",
     "reset",
 ]
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:  # a visible __getattr__ would make misspelt names pass
     from safetwilio.clients.rest import TwilioClient
     from safetwilio.policy import break_glass
     from safetwilio.settings import TwilioSettings
+    from safetwilio.signals import refresh_on_signal
     from safetwilio.webhook_settings import WebhookSettings
 
     client: TwilioClient
@@ -54,6 +56,7 @@ else:
         "get_client": "safetwilio._proxy",
         "health": "safetwilio._boot",
         "refresh": "safetwilio._boot",
+        "refresh_on_signal": "safetwilio.signals",
         "reset": "safetwilio._boot",
     }
 
