@@ -162,6 +162,8 @@ def _reset() -> None:
         sys.modules["safetwilio._boot"].reset()
     if "safetwilio.integrations.receiver" in sys.modules:
         sys.modules["safetwilio.integrations.receiver"].reset_all()
+    if "safetwilio.redaction" in sys.modules:
+        sys.modules["safetwilio.redaction"].uninstall()
     if "safetwilio.redaction.registry" in sys.modules:
         # Each secret makes the first text after it dearer, and thousands of tests make thousands.
         sys.modules["safetwilio.redaction.registry"].registry._change(lambda _: {})

@@ -63,9 +63,7 @@ def test_what_is_no_signal(number: int) -> None:
 
 def test_another_thread_cannot() -> None:
     errors: list[BaseException | None] = []
-    thread = threading.Thread(
-        target=lambda: errors.append(caught(safetwilio.refresh_on_signal))
-    )
+    thread = threading.Thread(target=lambda: errors.append(caught(safetwilio.refresh_on_signal)))
     thread.start()
     thread.join()
     assert isinstance(errors[0], UsageError)

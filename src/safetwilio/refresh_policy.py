@@ -49,10 +49,6 @@ class RefreshPolicy(NamedTuple):
             problems.append(_too_short(policy))
         return policy, tuple(problems)
 
-    def whatever_age(self) -> RefreshPolicy:
-        """Return the same for a key that nobody need look for because it is old."""
-        return self._replace(age=math.inf, stale=math.inf)
-
 
 def _seconds(text: str, *, may_be_off: bool) -> float | None:
     if may_be_off and text in _OFF:
@@ -84,5 +80,5 @@ def _too_short(policy: RefreshPolicy) -> Problem:
     )
 
 
-FOREVER = RefreshPolicy().whatever_age()
-"""Of what is never loaded anew because it is old."""
+FOREVER = RefreshPolicy(age=math.inf, wait=0.0, stale=math.inf)
+"""Of what nobody else can replace: it is looked for only on demand, and nobody waits."""

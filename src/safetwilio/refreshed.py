@@ -44,7 +44,10 @@ class Refreshed(Generic[Value]):
 
     __slots__ = (
         "__weakref__",
+        "_due",
         "_events",
+        "_is_doubted",
+        "_is_expired",
         "_looked",
         "_looking",
         "_outcome",
@@ -63,14 +66,17 @@ class Refreshed(Generic[Value]):
         tell: Callable[[Event, Value, ConfigurationError | None], object] | None = None,
     ) -> None:
         """Start with *value*."""
-        self.policy = policy if reload else policy.whatever_age()
+        self.policy = policy if reload else FOREVER
         self._reload = reload
         self._tell = tell
         self._events: deque[tuple[Event, Value, ConfigurationError | None]] = deque()
         now = _wall()
-        self._snapshot = (value, now, now + self._until_old())
+        self._snapshot = (value, now)
+        self._due = now + self._until_old()
+        self._is_expired = False
         self._outcome: bool | ConfigurationError = False
         self._looked = -math.inf
+        self._is_doubted = False  # then all wait for the look that is under way
         self._looking = SingleFlight(self._look, after=self._say)
         _all.add(self)
 
@@ -101,10 +107,12 @@ class Refreshed(Generic[Value]):
         is waited for. Raises :class:`safetwilio.errors.BackendUnavailable` (ST341) if it could not
         be looked for longer than the policy allows.
         """
-        value, loaded, due = self._snapshot
-        if loaded <= _wall() < due:
+        value, loaded = self._snapshot
+        if loaded <= _wall() < self._due:
             return value
-        if self._is_time_to_look() and not self._looking.is_made_here:
+        if self._is_doubted:
+            self._looking.landed()
+        elif self._is_time_to_look() and not self._looking.is_made_here:
             if self._must_wait():
                 self._looking.outcome()
             else:
@@ -113,10 +121,12 @@ class Refreshed(Generic[Value]):
 
     async def fresh_async(self) -> Value:
         """Return the same without keeping the event loop: the value is loaded in a thread."""
-        value, loaded, due = self._snapshot
-        if loaded <= _wall() < due:
+        value, loaded = self._snapshot
+        if loaded <= _wall() < self._due:
             return value
-        if self._is_time_to_look():
+        if self._is_doubted:
+            await self._looking.landed_async()
+        elif self._is_time_to_look():
             if self._must_wait():
                 await self._looking.outcome_async()
             else:
@@ -128,8 +138,8 @@ class Refreshed(Generic[Value]):
 
         For those who must not wait. Raises the same.
         """
-        value, loaded, due = self._snapshot
-        if loaded <= _wall() < due:
+        value, loaded = self._snapshot
+        if loaded <= _wall() < self._due:
             return value
         if self._is_time_to_look():
             self._looking.in_background()
@@ -152,12 +162,25 @@ class Refreshed(Generic[Value]):
 
     def expire(self) -> None:
         """Let the next use load the value anew; a signal handler may call it."""
-        value, loaded, _ = self._snapshot
         if self._reload is not None:
-            self._snapshot = (value, loaded, -math.inf)
+            self._is_expired = True  # also if a look is under way: it may have looked before
+            self._due = -math.inf
+
+    def doubt(self) -> None:
+        """Let those who ask for the value wait for the look that is under way, until :meth:`trust`.
+
+        Without a look they go on with the value that is there.
+        """
+        self._is_doubted = True
+        self._due = -math.inf
+
+    def trust(self) -> None:
+        """Let them go on."""
+        self._is_doubted = False
 
     def forget_threads(self) -> None:
         """Take new locks in a forked child: the threads that hold the old ones are not here."""
+        self._is_doubted = False
         self._looking.forget_threads()
 
     def __copy__(self) -> Self:
@@ -194,18 +217,20 @@ class Refreshed(Generic[Value]):
     def _look(self) -> bool | ConfigurationError:
         """Load the value and keep it; what is to be told is told when all can go on."""
         self._looked = _clock()
-        before, loaded, _ = self._snapshot
+        self._is_expired = False
+        before, loaded = self._snapshot
         outcome = self._loaded(before)
         now = _wall()
         if isinstance(outcome, ConfigurationError):
             # A stale one is not used: each use comes here, and looks when it is time.
-            due = min(now + min(_PAUSE, self._until_old()), loaded + self.policy.stale)
-            self._snapshot = (before, min(loaded, now), due)
+            self._snapshot = (before, min(loaded, now))
+            self._due = min(now + min(_PAUSE, self._until_old()), loaded + self.policy.stale)
             if not self.not_refreshed:
                 self._events.append(("not refreshed", before, outcome))
             self._outcome = outcome
             return outcome
-        self._snapshot = (outcome, now, now + self._until_old())
+        self._snapshot = (outcome, now)
+        self._due = -math.inf if self._is_expired else now + self._until_old()
         if self.not_refreshed:
             self._events.append(("refreshed again", outcome, None))
         self._outcome = not self._is_same(before, outcome)

@@ -122,7 +122,7 @@ def resolve(account: str | None, backend: str | None, arguments: Mapping[str, Va
     # What is faulty stays sealed: the caller raises, and its frames are shown with their locals.
     settings = {} if faults(problems) else _as_settings(fields, emulator)
     if record.source == _ENV_SOURCE:  # it changes only if the process itself changes it
-        refresh = refresh.whatever_age()
+        refresh = FOREVER
     return Resolved(settings, record.source, record.version, _once(problems), refresh=refresh)
 
 

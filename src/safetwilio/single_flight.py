@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -83,6 +83,18 @@ class SingleFlight(Generic[Outcome]):
                 continue
             if flight.number > seen:
                 return outcome
+
+    def landed(self) -> None:
+        """Wait for the call that is under way, if there is one."""
+        flight = self._flight
+        if flight is not None and flight.thread != threading.get_ident():
+            wait([flight.landing])
+
+    async def landed_async(self) -> None:
+        """Do the same without keeping the event loop."""
+        flight = self._flight
+        if flight is not None:
+            await asyncio.wait([asyncio.wrap_future(flight.landing)])
 
     def unless_under_way(self) -> None:
         """Make the call here, unless somebody is making it."""

@@ -234,7 +234,7 @@ def _resolve(origin: _Origin) -> _Resolved:
         "shared_keys_only": origin.shared_keys_only,
     }
     if record.source in {_ARGUMENTS, _ENVIRONMENT}:  # only the process itself changes these
-        refresh = refresh.whatever_age()
+        refresh = FOREVER
     said = tuple(dict.fromkeys(problems))
     return _Resolved(fields, record.source, record.version, said, refresh=refresh)
 

@@ -50,12 +50,12 @@ def explained(
     credential: ApiKey | AuthToken,
     uri: str,
     region: str | None,
-    waited: float = 0.0,
+    sought: float = 0.0,
 ) -> Response:
     """Return *answer* to a request for *uri* with its refusal explained, or as it is.
 
-    *region* is the client's region, which is a common cause; *waited* says for how many seconds
-    another key was looked for (ST342).
+    *region* is the client's region, which is a common cause; *sought* says for how many seconds
+    another key has been looked for (ST342).
     """
     try:
         payload = json.loads(answer.text)
@@ -68,8 +68,8 @@ def explained(
     words = _words(payload.get("code"), credential, uri, region)
     if words is None:
         return answer
-    if waited >= 1:
-        words = f"[ST342] No other key was found within {waited:.0f} s. {words}"
+    if sought:
+        words = f"[ST342] No other key was found (for {sought:.0f} s now). {words}"
     return ExplainedResponse(answer, payload, field, f"{words} Twilio said: {said}")
 
 

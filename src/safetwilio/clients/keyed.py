@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -53,16 +54,16 @@ class KeyedClient(Client):
         store = self._store_for(args, kwargs)
         if store is None:
             return super().request(method, uri, *args, **kwargs)
-        key, waited = store.fresh(), 0.0
+        key, sought, began = store.fresh(), 0.0, time.monotonic()
         args, kwargs = self._with(key, args, kwargs)
         answer = super().request(method, uri, *args, **kwargs)
-        if _is_refusal(answer, store):
-            other, waited = store.instead_of(key, may_wait=_may_be_rotated(uri))
+        if _is_refusal(answer, store, began):
+            other, sought = store.instead_of(key, may_wait=_may_be_rotated(uri))
             if other is not None:
                 key = other
                 args, kwargs = self._with(key, args, kwargs)
                 answer = super().request(method, uri, *args, **kwargs)
-        return self._in_plain_words(answer, key, uri, waited)
+        return self._in_plain_words(answer, key, uri, sought)
 
     async def request_async(self, method: str, uri: str, *args: Any, **kwargs: Any) -> Response:
         """Make a request under asyncio; the HTTP client need not be an asynchronous one.
@@ -76,16 +77,16 @@ class KeyedClient(Client):
         store = self._store_for(args, kwargs)
         if store is None:
             return await Client.request_async(asking, method, uri, *args, **kwargs)
-        key, waited = await store.fresh_async(), 0.0
+        key, sought, began = await store.fresh_async(), 0.0, time.monotonic()
         args, kwargs = self._with(key, args, kwargs)
         answer = await Client.request_async(asking, method, uri, *args, **kwargs)
-        if _is_refusal(answer, store):
-            other, waited = await store.instead_of_async(key, may_wait=_may_be_rotated(uri))
+        if _is_refusal(answer, store, began):
+            other, sought = await store.instead_of_async(key, may_wait=_may_be_rotated(uri))
             if other is not None:
                 key = other
                 args, kwargs = self._with(key, args, kwargs)
                 answer = await Client.request_async(asking, method, uri, *args, **kwargs)
-        return self._in_plain_words(answer, key, uri, waited)
+        return self._in_plain_words(answer, key, uri, sought)
 
     def get_auth(self, auth: Any) -> Any:
         """Return what the HTTP client needs to authenticate: *auth* if given, else the key.
@@ -154,13 +155,13 @@ class KeyedClient(Client):
         return _With(self.http_client.for_asyncio(), self)
 
     def _in_plain_words(
-        self, answer: Response, key: ApiKey | AuthToken, uri: str, waited: float
+        self, answer: Response, key: ApiKey | AuthToken, uri: str, sought: float
     ) -> Response:
         if answer.status_code not in _REFUSED:
             return answer
         from safetwilio.clients.explain import explained
 
-        return explained(answer, key, uri, self.region, waited)
+        return explained(answer, key, uri, self.region, sought)
 
 
 class _With:
@@ -182,10 +183,10 @@ def _may_be_rotated(uri: str) -> bool:
     return may_be_rotated(uri)
 
 
-def _is_refusal(answer: Response, store: CredentialStore) -> bool:
+def _is_refusal(answer: Response, store: CredentialStore, began: float) -> bool:
     """Return whether Twilio refused the key; *store* takes note if it did not."""
     if answer.status_code < _FIRST_ERROR:
-        store.accepted()
+        store.accepted(began)
     if answer.status_code != _UNAUTHORIZED:
         return False
     try:
