@@ -109,6 +109,8 @@ class KeyedClient(Client):
             return self._auth_of(given, broken_glass())
         if auth or self._store is None:
             return auth
+        if is_ours(self.http_client):
+            return self.auth  # asks the store when it is used
         return self._auth_of(self._store.current(), self._glass)
 
     def _auth_of(self, credential: ApiKey | AuthToken, glass: BrokenGlass | None) -> Any:
