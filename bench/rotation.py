@@ -20,15 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from common.gate import Gate
 from common.report import heading, is_quick, line, table
+
+from safetwilio.testing import EmulatorServer
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "tests" / "backends")]
-
 from vault_server import Bao  # noqa: E402 - it is with the tests
-
-from common.gate import Gate  # noqa: E402
-from safetwilio.testing import EmulatorServer  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 PROCESSES = 5
 REFERENCE = "vault://secret/drill"
 PATH = "secret/data/drill"
+UNAUTHORIZED = 401
+WAIT, BACK = 6.5, 1.0  # seconds: of the longest request, and until messages go out again
 
 
 class Sent(NamedTuple):
@@ -86,7 +87,7 @@ class Drill:
             "VAULT_TOKEN": self.bao.root,
             **environment,
         }
-        program = subprocess.Popen(
+        program = subprocess.Popen(  # noqa: S603 - ours
             [sys.executable, str(HERE / "rotation_drill" / "senders.py"), str(folder)], env=env
         )
         found: list[Sent] = []
@@ -200,11 +201,11 @@ def late(drill: Drill, seconds: float) -> Outcome:
     if any("[ST342]" not in (each.error or "") for each in failed):
         other = next(each for each in failed if "[ST342]" not in (each.error or ""))
         outcome.broke.append(f"a failure that does not say ST342: {other.error}")
-    if longest > 6.5:
+    if longest > WAIT:
         outcome.broke.append(f"a request waited {longest:.1f} s")
-    if back > 1:
+    if back > BACK:
         outcome.broke.append(f"{back:.2f} s until the first message went out again")
-    if any(each.error and each.began > moments["back"] + 1 for each in outcome.sent):
+    if any(each.error and each.began > moments["back"] + BACK for each in outcome.sent):
         outcome.broke.append("failures a second after the key was there")
     said = f"{outcome.said}; waited {longest:.1f} s at most, back after {back:.2f} s"
     return outcome._replace(said=said)
@@ -220,7 +221,7 @@ def _without_failures(outcome: Outcome, refusals: int | None = None) -> Outcome:
 
 
 def _refused(drill: Drill) -> int:
-    return sum(entry.status == 401 for entry in drill.emulator.requests)
+    return sum(entry.status == UNAUTHORIZED for entry in drill.emulator.requests)
 
 
 def main() -> int:

@@ -105,6 +105,16 @@ def test_a_refresh_that_fails_says_what_a_boot_says_and_keeps_the_key(
     assert safetwilio.health().accounts[0].not_refreshed == ()
 
 
+def test_a_verification_asks_with_the_key_it_is_about(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It neither waits for another key nor goes on with one."""
+    monkeypatch.setenv("SAFETWILIO_REFRESH_WAIT", "3600")
+    emulator.account.delete_key(emulator.standard_key.sid)
+    assert codes(refused(lambda: safetwilio.boot(verify=True))) == ["ST320"]
+    assert len(emulator.requests) == 1
+
+
 def test_another_account_s_key_is_refused(emulator: Emulator, here: Path) -> None:
     safetwilio.boot()
     other = emulator.create_account()

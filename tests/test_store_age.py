@@ -149,6 +149,32 @@ def test_one_looks_and_the_others_go_on(clocks: Clocks, key: Key) -> None:
     assert store.fresh() is new
 
 
+def test_one_of_twice_the_age_is_waited_for_by_all(clocks: Clocks, key: Key) -> None:
+    begun, go = threading.Event(), threading.Event()
+    new, loads = another(key), []
+
+    def load() -> ApiKey:
+        loads.append(1)
+        begun.set()
+        assert go.wait(30)
+        return new
+
+    store = CredentialStore(api_key(key), load, policy=POLICY)
+    clocks.go(600)
+    got: list[ApiKey] = []
+    threads = [threading.Thread(target=lambda: got.append(store.fresh())) for _ in range(4)]
+    threads[0].start()
+    assert begun.wait(30)
+    clocks.go(0.1)  # too soon for a look of their own
+    for thread in threads[1:]:
+        thread.start()
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert got == [new] * 4
+    assert len(loads) == 1
+
+
 def test_a_fleet_does_not_look_at_the_same_moment(place: Place, clocks: Clocks) -> None:
     stores = [place.store() for _ in range(400)]
     clocks.go(240)

@@ -285,10 +285,17 @@ def _say(what: str, key: ApiKey) -> None:
 def _prove(name: str, account: _Account) -> None:
     from safetwilio.clients.probe import prove
 
-    key = account.store.current()
+    key, settings = account.store.current(), account.settings
     failure: ConfigurationError | None = None
+    # A client of its own asks with this key and no other, whatever Twilio answers.
+    asking = TwilioClient.from_store(
+        CredentialStore(key),
+        region=settings.region,
+        edge=settings.edge,
+        http_client=account.client.http_client,
+    )
     try:
-        proof = prove(account.client, key, validation_url=account.settings.validation_url)
+        proof = prove(asking, key, validation_url=settings.validation_url)
     except ConfigurationError as error:
         failure = error.of_account(_alias(name))
     else:

@@ -138,7 +138,7 @@ class _Settled(AccessTokenGrant):
 def _signer(account: str | None) -> tuple[ApiKey, str | None]:
     """Return *account*'s key and region; a frame that fails should not hold the settings."""
     booted = get_account(account)
-    return booted.store.current(), booted.settings.region
+    return booted.store.meanwhile(), booted.settings.region
 
 
 def _sign(

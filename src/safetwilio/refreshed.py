@@ -78,7 +78,8 @@ class Refreshed(Generic[Value]):
         self._looked = -math.inf
         self._is_doubted = False  # then all wait for the look that is under way
         self._looking = SingleFlight(self._look, after=self._say)
-        _all.add(self)
+        if reload is not None:
+            _all.add(weakref.ref(self, _all.discard))
 
     def current(self) -> Value:
         """Return the value that was loaded last."""
@@ -110,13 +111,12 @@ class Refreshed(Generic[Value]):
         value, loaded = self._snapshot
         if loaded <= _wall() < self._due:
             return value
-        if self._is_doubted:
+        if self._is_doubted or self._must_wait():
             self._looking.landed()
-        elif self._is_time_to_look() and not self._looking.is_made_here:
-            if self._must_wait():
+            if self._must_look() and not self._looking.is_made_here:
                 self._looking.outcome()
-            else:
-                self._looking.unless_under_way()
+        elif self._is_time_to_look():
+            self._looking.unless_under_way()
         return self._usable()
 
     async def fresh_async(self) -> Value:
@@ -124,13 +124,12 @@ class Refreshed(Generic[Value]):
         value, loaded = self._snapshot
         if loaded <= _wall() < self._due:
             return value
-        if self._is_doubted:
+        if self._is_doubted or self._must_wait():
             await self._looking.landed_async()
-        elif self._is_time_to_look():
-            if self._must_wait():
+            if self._must_look():
                 await self._looking.outcome_async()
-            else:
-                self._looking.in_background()
+        elif self._is_time_to_look():
+            self._looking.in_background()
         return self._usable()
 
     def meanwhile(self) -> Value:
@@ -206,6 +205,9 @@ class Refreshed(Generic[Value]):
         age = _wall() - self.loaded_at
         return age >= min(_OLD * self.policy.age, self.policy.stale)
 
+    def _must_look(self) -> bool:
+        return self._must_wait() and _wall() >= self._due and self._is_time_to_look()
+
     def _usable(self) -> Value:
         if self.is_stale:
             raise _too_old(self.loaded_at, self.not_refreshed)
@@ -252,7 +254,7 @@ class Refreshed(Generic[Value]):
 
 def expire_all() -> None:
     """Let everything that was loaded be loaded anew at its next use; for signal handlers."""
-    for each in list(_all):
+    for each in _refreshed():
         each.expire()
 
 
@@ -279,11 +281,16 @@ def _too_old(loaded_at: float, why: tuple[Problem, ...]) -> BackendUnavailable:
     )
 
 
-_all: weakref.WeakSet[Refreshed[Any]] = weakref.WeakSet()
+# No WeakSet: to read that while another thread adds to it may fail.
+_all: set[weakref.ref[Refreshed[Any]]] = set()
+
+
+def _refreshed() -> list[Refreshed[Any]]:
+    return [each for reference in tuple(_all) if (each := reference()) is not None]
 
 
 def _after_fork() -> None:
-    for each in _all:
+    for each in _refreshed():
         each.forget_threads()
 
 
