@@ -115,7 +115,8 @@ def system(session: nox.Session) -> None:
     if not any((ROOT / "tests" / "system").glob("**/test_*.py")):
         session.skip("there are no system tests yet")
     _install_wheel(session, group="system")
-    session.run("python", "-m", "pytest", TIMEOUT, "tests/system", *session.posargs, env=CLEAN_ENV)
+    arguments = ("pytest", TIMEOUT, *PARALLEL, "tests/system", *session.posargs)
+    session.run("python", "-m", *arguments, env=CLEAN_ENV)
 
 
 @nox.session

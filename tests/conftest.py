@@ -52,16 +52,22 @@ ONCE_NAMES = re.compile("rotation|never_mixed|a_mixed_pair|ten_thousand|never_cr
 # What these repeat so often is covered by other tests too: measured, each would take twice as long.
 UNMEASURED = (
     "backends/test_*_contract.py",
+    "clients/test_client_differential.py",
     "clients/test_client_interrupted.py",
+    "clients/test_client_object.py",
     "clients/test_client_processes.py",
     "clients/test_async_wire.py",
     "integrations/*/test_*_servers.py",
     "integrations/test_hostile.py",
     "live/*.py",
     "redaction/test_[acfm]*.py",
+    "test_silence.py",
     "testing/test_backend_contract.py",
+    "testing/test_extremes.py",
     "testing/test_openapi.py",
+    "testing/test_paging*.py",
     "testing/test_random_walk.py",
+    "testing/test_server.py",
     "webhooks/test_webhook_canonical.py",
 )
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from importlib import import_module
 
 import pytest
 
@@ -182,6 +183,7 @@ def test_the_ini_option_gives_the_environment_back(clean: pytest.Pytester) -> No
         """
     )
     before = environment()
+    import_module("safetwilio._boot")  # or pytester would take out again what it brings along
     clean.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=1)
     assert environment() == before
     assert not [each for each in threading.enumerate() if each.name == "safetwilio-emulator"]
