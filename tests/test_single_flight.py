@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from safetwilio.single_flight import SingleFlight
+from safetwilio.single_flight import SingleFlight, _InterruptedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -185,7 +186,57 @@ def test_without_threads_it_is_made_next_time(
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", none_left)
-        with pytest.raises(RuntimeError, match="new thread"):
-            flight.in_background()
+        flight.in_background()
+    assert calls.number == 0
     calls.let_on()
     assert flight.outcome() == 1
+
+
+@pytest.mark.parametrize("step", ["_join", "_fly"])
+def test_an_interrupt_at_any_step_leaves_nothing_to_wait_for(
+    calls: Calls, flight: SingleFlight[int], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A signal's handler may raise between any two lines."""
+    original = getattr(SingleFlight, step)
+
+    def interrupted(*given: object) -> object:
+        if step == "_join":
+            original(*given)  # others see it already
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SingleFlight, step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            flight.outcome()
+    flight.landed()
+    calls.let_on()
+    assert flight.outcome() >= 1
+
+
+def test_a_call_that_is_interrupted_ends_the_wait_of_a_coroutine() -> None:
+    made: list[int] = []
+
+    def call() -> int:
+        made.append(1)
+        sys.exit()  # ends the thread without a word
+
+    flight = SingleFlight(call, lambda: None)
+    with pytest.raises(_InterruptedError):
+        asyncio.run(flight.outcome_async())
+    assert len(made) == 1
+
+
+def test_a_wait_has_an_end(calls: Calls, flight: SingleFlight[int]) -> None:
+    thread = in_thread(flight.unless_under_way)
+    calls.wait_for_one()
+    flight.landed(0.01)
+    asyncio.run(flight.landed_async(0.01))
+    calls.let_on()
+    thread.join()
+
+
+def test_a_signal_s_handler_may_ask_in_the_middle(calls: Calls) -> None:
+    flight: SingleFlight[int] = SingleFlight(calls, calls.ended)
+    calls.let_on(2)
+    with flight._lock:
+        assert flight.outcome() == 1

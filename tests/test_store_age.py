@@ -256,6 +256,82 @@ def test_there_is_an_end_to_a_key_that_cannot_be_looked_for(
     assert not store.is_stale
 
 
+@ways
+@pytest.mark.parametrize("policy", [POLICY, POLICY._replace(age=math.inf)])
+def test_who_sent_nothing_for_days_has_no_stale_key(
+    get: Callable[[CredentialStore], ApiKey], place: Place, clocks: Clocks, policy: RefreshPolicy
+) -> None:
+    """Nobody looked, so nothing failed; a probe must not take the process out of service."""
+    store = place.store(policy)
+    clocks.go(7 * 86_400)
+    assert not store.is_stale
+    assert store.meanwhile()
+    assert get(store).sid
+    assert not store.is_stale
+
+
+def test_a_place_that_hangs_does_not_stop_everybody_at_each_look(clocks: Clocks, key: Key) -> None:
+    begun, go = threading.Event(), threading.Event()
+    looks: list[int] = []
+
+    def load() -> ApiKey:
+        looks.append(1)
+        if len(looks) > 1:
+            begun.set()
+            assert go.wait(30)
+        clocks.go(5)
+        return unavailable()
+
+    old = api_key(key)
+    store = CredentialStore(old, load, policy=POLICY)
+    clocks.go(600)
+    assert store.fresh() is old  # nobody had looked for so long: this one was waited for
+    clocks.go(60)
+    thread = threading.Thread(target=store.fresh)
+    thread.start()
+    assert begun.wait(30)
+    assert store.fresh() is old  # though another look hangs
+    assert asyncio.run(store.fresh_async()) is old
+    go.set()
+    thread.join()
+
+
+@ways
+def test_whatever_looking_raises_the_key_stays(
+    get: Callable[[CredentialStore], ApiKey], clocks: Clocks, key: Key
+) -> None:
+    def load() -> ApiKey:
+        raise TypeError(key.secret)
+
+    store = CredentialStore(api_key(key), load, policy=POLICY)
+    clocks.go(600)
+    assert get(store).sid == key.sid
+    assert [problem.code for problem in store.not_refreshed] == ["ST343"]
+    error = caught(store.refresh)
+    assert_silent(error, [key.secret])
+    assert "TypeError" in str(error)
+
+
+def test_a_signal_during_a_look_that_fails_is_not_lost(
+    place: Place, clocks: Clocks, key: Key
+) -> None:
+    store = place.store()
+    place.key = None
+    original = place.load
+
+    def load() -> ApiKey:
+        store.expire()
+        return original()
+
+    store._reload = load
+    clocks.go(300)
+    store.fresh()
+    store._reload = original
+    place.key = another(key)
+    clocks.go(1)
+    assert store.fresh() is place.key
+
+
 def test_without_a_policy_age_does_not_matter(place: Place, clocks: Clocks) -> None:
     assert place.key
     store = CredentialStore(place.key, place.load)

@@ -146,7 +146,7 @@ def boot(*, verify: bool = False, require: Requirement | None = None) -> Health:
     if verify or require:
         _refused.pop(DEFAULT, None)  # it is examined again
     account = get_account(None)
-    if verify or (require and account.settings.key_type is None):
+    if verify or (require and account.store.current().key_type is None):
         _prove(DEFAULT, account)
     if require == "restricted":
         _require_restricted(DEFAULT, account)
@@ -299,7 +299,8 @@ def _prove(name: str, account: _Account) -> None:
     except ConfigurationError as error:
         failure = error.of_account(_alias(name))
     else:
-        _proven[name] = proof.kind
+        if account.store.current().is_same_as(key):  # it may have been replaced meanwhile
+            _proven[name] = proof.kind
         if proof.kind == "main" and broken_glass() is None:
             failure = MasterTokenInUse([_main_key(key.origin)], account=_alias(name))
     if failure is None:
@@ -319,7 +320,7 @@ def _main_key(origin: str) -> Problem:
 
 
 def _require_restricted(name: str, account: _Account) -> None:
-    kind = account.settings.key_type or _proven.get(name)
+    kind = account.store.current().key_type or _proven.get(name)
     if kind == "restricted":
         return
     error = InvalidCredentials(

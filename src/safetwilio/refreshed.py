@@ -54,6 +54,7 @@ class Refreshed(Generic[Value]):
         "_reload",
         "_snapshot",
         "_tell",
+        "_tried",
         "policy",
     )
 
@@ -75,7 +76,7 @@ class Refreshed(Generic[Value]):
         self._due = now + self._until_old()
         self._is_expired = False
         self._outcome: bool | ConfigurationError = False
-        self._looked = -math.inf
+        self._looked = self._tried = -math.inf  # the start of the last look, the end of the last
         self._is_doubted = False  # then all wait for the look that is under way
         self._looking = SingleFlight(self._look, after=self._say)
         if reload is not None:
@@ -98,8 +99,8 @@ class Refreshed(Generic[Value]):
 
     @property
     def is_stale(self) -> bool:
-        """Whether the value could not be looked for longer than the policy allows."""
-        return _wall() - self.loaded_at >= self.policy.stale
+        """Whether looking for the value has failed for longer than the policy allows."""
+        return bool(self.not_refreshed) and self._tried - self.loaded_at >= self.policy.stale
 
     def fresh(self) -> Value:
         """Return the value to use now, loaded anew if it is old; asked at each use.
@@ -112,7 +113,7 @@ class Refreshed(Generic[Value]):
         if loaded <= _wall() < self._due:
             return value
         if self._is_doubted or self._must_wait():
-            self._looking.landed()
+            self._looking.landed(self.policy.wait if self._is_doubted else None)
             if self._must_look() and not self._looking.is_made_here:
                 self._looking.outcome()
         elif self._is_time_to_look():
@@ -125,7 +126,7 @@ class Refreshed(Generic[Value]):
         if loaded <= _wall() < self._due:
             return value
         if self._is_doubted or self._must_wait():
-            await self._looking.landed_async()
+            await self._looking.landed_async(self.policy.wait if self._is_doubted else None)
             if self._must_look():
                 await self._looking.outcome_async()
         elif self._is_time_to_look():
@@ -202,8 +203,8 @@ class Refreshed(Generic[Value]):
         return _clock() - self._looked >= LOOK
 
     def _must_wait(self) -> bool:
-        age = _wall() - self.loaded_at
-        return age >= min(_OLD * self.policy.age, self.policy.stale)
+        """Return whether nobody has even looked for so long that the value is not used before."""
+        return _wall() - max(self.loaded_at, self._tried) >= _OLD * self.policy.age
 
     def _must_look(self) -> bool:
         return self._must_wait() and _wall() >= self._due and self._is_time_to_look()
@@ -222,17 +223,17 @@ class Refreshed(Generic[Value]):
         self._is_expired = False
         before, loaded = self._snapshot
         outcome = self._loaded(before)
-        now = _wall()
+        self._tried = now = _wall()
         if isinstance(outcome, ConfigurationError):
             # A stale one is not used: each use comes here, and looks when it is time.
             self._snapshot = (before, min(loaded, now))
-            self._due = min(now + min(_PAUSE, self._until_old()), loaded + self.policy.stale)
+            self._wait_until(min(now + min(_PAUSE, self._until_old()), loaded + self.policy.stale))
             if not self.not_refreshed:
                 self._events.append(("not refreshed", before, outcome))
             self._outcome = outcome
             return outcome
         self._snapshot = (outcome, now)
-        self._due = -math.inf if self._is_expired else now + self._until_old()
+        self._wait_until(now + self._until_old())
         if self.not_refreshed:
             self._events.append(("refreshed again", outcome, None))
         self._outcome = not self._is_same(before, outcome)
@@ -240,16 +241,27 @@ class Refreshed(Generic[Value]):
             self._events.append(("replaced", outcome, None))
         return self._outcome
 
+    def _wait_until(self, due: float) -> None:
+        """Let the next look be *due* then, or now if that was demanded during this one."""
+        self._due = due
+        if self._is_expired:
+            self._due = -math.inf
+
     def _loaded(self, before: Value) -> Value | ConfigurationError:
         try:
-            after = self._reload() if self._reload else before
+            return self._checked(before, self._reload() if self._reload else before)
         except ConfigurationError as error:
             return error.with_traceback(None)
-        return self._checked(before, after)
+        except Exception as error:  # noqa: BLE001 - the value that is there still is good
+            return _unexpected(error)
 
     def _say(self) -> None:
-        while self._tell and self._events:
-            self._tell(*self._events.popleft())
+        while self._tell:
+            try:
+                event = self._events.popleft()
+            except IndexError:
+                return
+            self._tell(*event)
 
 
 def expire_all() -> None:
@@ -263,6 +275,20 @@ def _result(outcome: bool | ConfigurationError) -> bool:  # noqa: FBT001
         # each caller gets an error of its own: threads would write into one another's frames
         raise type(outcome)(outcome.problems, account=outcome.account)
     return outcome
+
+
+def _unexpected(error: Exception) -> BackendUnavailable:
+    """Return that looking failed with *error*, whose text may hold anything."""
+    return BackendUnavailable(
+        [
+            Problem(
+                code="ST343",
+                summary="Looking for a replaced key failed in a way that nobody expected.",
+                found_in=(type(error).__name__,),
+                fix="What was loaded stays in use. If it happens again: safetwilio doctor",
+            )
+        ]
+    )
 
 
 def _too_old(loaded_at: float, why: tuple[Problem, ...]) -> BackendUnavailable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -22,15 +23,21 @@ class _InterruptedError(Exception):
 
 
 class _Flight(Generic[Outcome]):
-    """One call, the *number*-th, and who waits for it."""
+    """One call, the *number*-th once it is known to others, and who waits for it."""
 
     __slots__ = ("landing", "number", "thread")
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self) -> None:
+        self.number = 0
         self.thread: int | None = None
         self.landing: Future[Outcome] = Future()
         self.landing.set_running_or_notify_cancel()  # from now on nobody who waits can cancel it
+
+    def abandon(self) -> None:
+        """Let nobody wait for it any longer, unless it has landed."""
+        self.thread = None
+        if not self.landing.done():
+            self.landing.set_exception(_InterruptedError())
 
 
 class SingleFlight(Generic[Outcome]):
@@ -47,7 +54,7 @@ class SingleFlight(Generic[Outcome]):
 
     def forget_threads(self) -> None:
         """Start anew in a forked child: the thread that was calling is not here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler of the same thread may ask, too
         self._flight: _Flight[Outcome] | None = None
 
     @property
@@ -60,9 +67,7 @@ class SingleFlight(Generic[Outcome]):
         """Return the outcome of a call that began after this one, made here or elsewhere."""
         seen = self._number
         while True:
-            flight, is_ours = self._join(seen)
-            if is_ours:
-                self._fly(flight)
+            flight = self._made_here(seen)
             try:
                 outcome = flight.landing.result()
             except _InterruptedError:
@@ -74,42 +79,72 @@ class SingleFlight(Generic[Outcome]):
         """Return the same; the call is made in a thread of its own, and the loop goes on."""
         seen = self._number
         while True:
-            flight, is_ours = self._join(seen)
-            if is_ours:
-                self._send_off(flight)
+            flight, is_ours = self._sent_off(seen)
             try:
                 outcome = await asyncio.wrap_future(flight.landing)
             except _InterruptedError:
+                if is_ours:
+                    raise
                 continue
             if flight.number > seen:
                 return outcome
 
-    def landed(self) -> None:
-        """Wait for the call that is under way, if there is one."""
+    def landed(self, seconds: float | None = None) -> None:
+        """Wait for the call that is under way, if there is one, for so many *seconds* at most."""
         flight = self._flight
         if flight is not None and flight.thread != threading.get_ident():
-            wait([flight.landing])
+            wait([flight.landing], seconds)
 
-    async def landed_async(self) -> None:
+    async def landed_async(self, seconds: float | None = None) -> None:
         """Do the same without keeping the event loop."""
         flight = self._flight
         if flight is not None:
-            await asyncio.wait([asyncio.wrap_future(flight.landing)])
+            landing = asyncio.wrap_future(flight.landing)
+            landing.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.wait([landing], timeout=seconds)
 
     def unless_under_way(self) -> None:
         """Make the call here, unless somebody is making it."""
-        flight, is_ours = self._join()
-        if is_ours:
-            self._fly(flight)
+        self._made_here(None)
 
     def in_background(self) -> None:
-        """Make the call in a thread of its own, unless somebody is making it."""
-        flight, is_ours = self._join()
-        if is_ours:
-            self._send_off(flight)
+        """Make the call in a thread of its own, unless somebody is making it.
 
-    def _join(self, seen: int | None = None) -> tuple[_Flight[Outcome], bool]:
-        """Return the call that is under way, or a new one, which is the caller's to make.
+        Where no thread can be started it is not made.
+        """
+        with suppress(RuntimeError):
+            self._sent_off(None)
+
+    def _made_here(self, seen: int | None) -> _Flight[Outcome]:
+        """Return a call to wait for, made here if nobody makes one."""
+        mine: _Flight[Outcome] = _Flight()
+        mine.thread = threading.get_ident()
+        try:
+            flight = self._join(seen, mine)
+            if flight is mine:
+                self._fly(mine)
+        finally:  # whatever interrupts this thread, and wherever
+            mine.abandon()
+        return flight
+
+    def _sent_off(self, seen: int | None) -> tuple[_Flight[Outcome], bool]:
+        """Return a call to wait for, and whether it is ours, made in a thread of its own."""
+        mine: _Flight[Outcome] = _Flight()
+        is_flying = False
+        try:
+            flight = self._join(seen, mine)
+            if flight is mine:
+                threading.Thread(
+                    target=self._fly, args=(mine,), name="safetwilio-refresh", daemon=True
+                ).start()
+                is_flying = True
+        finally:
+            if not is_flying:
+                mine.abandon()
+        return flight, is_flying
+
+    def _join(self, seen: int | None, new: _Flight[Outcome]) -> _Flight[Outcome]:
+        """Return the call that is under way, or else the *new* one, which others see from now on.
 
         One that is over does, too, if it is of those after the first *seen*.
         """
@@ -117,32 +152,21 @@ class SingleFlight(Generic[Outcome]):
             flight = self._flight
             if flight is not None:
                 if not flight.landing.done():
-                    return flight, False
+                    return flight
                 is_good = flight.landing.exception() is None
                 if is_good and seen is not None and flight.number > seen:
-                    return flight, False
+                    return flight
             self._number += 1
-            self._flight = flight = _Flight(self._number)
-            return flight, True
+            new.number = self._number
+            self._flight = new
+            return new
 
     def _fly(self, flight: _Flight[Outcome]) -> None:
         flight.thread = threading.get_ident()
         try:
             outcome = self._call()
-        except BaseException:
             flight.thread = None
-            flight.landing.set_exception(_InterruptedError())
-            raise
-        flight.thread = None
-        flight.landing.set_result(outcome)
+            flight.landing.set_result(outcome)
+        finally:
+            flight.abandon()
         self._after()
-
-    def _send_off(self, flight: _Flight[Outcome]) -> None:
-        thread = threading.Thread(
-            target=self._fly, args=(flight,), name="safetwilio-refresh", daemon=True
-        )
-        try:
-            thread.start()
-        except BaseException:  # there are too many threads, or the process ends
-            flight.landing.set_exception(_InterruptedError())
-            raise

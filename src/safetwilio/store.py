@@ -11,7 +11,7 @@ import math
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from safetwilio.credentials import ApiKey
 from safetwilio.errors import ConfigurationError, InvalidCredentials
@@ -53,7 +53,7 @@ class CredentialStore(Refreshed[ApiKey]):
         """Start with *key*, loaded now; all else is as with :class:`Refreshed`."""
         super().__init__(key, reload, policy=policy, tell=tell)
         self._accepted = -math.inf
-        self._refusal: tuple[ApiKey | None, float] = (None, -math.inf)
+        self._refusal: tuple[ApiKey | None, float, bool] = (None, -math.inf, False)
         self.forget_threads()
 
     def accepted(self, began: float) -> None:
@@ -64,30 +64,25 @@ class CredentialStore(Refreshed[ApiKey]):
         """Return another key than the one that Twilio *refused*, looked for now if need be.
 
         If it *may_wait*, it is looked for again until the time of the policy is up, which begins
-        with the first refusal of this key: one that stays away must not hold every request. Nobody
-        waits while Twilio accepts the key elsewhere: then the key is not what is wrong.
+        with the first refusal of this key: one that stays away must not hold every request. After
+        that it is looked for in the background. Nobody waits long for a key that Twilio accepts
+        elsewhere, or accepted after it had refused it: then the key is not what is wrong.
         """
-        since = self._first_refusal(refused)
-        for step in self._search(refused, since if may_wait else -math.inf):
-            if step == "look":
-                self._looking.outcome()
-            elif step == "join":
-                self._looking.landed()
+        for is_pause, seconds in self._search(refused, may_wait=may_wait):
+            if is_pause:
+                time.sleep(seconds)
             else:
-                time.sleep(step)
-        return self._found(refused, since, may_wait=may_wait)
+                self._looking.landed(seconds)
+        return self._found(refused, may_wait=may_wait)
 
     async def instead_of_async(self, refused: ApiKey, *, may_wait: bool) -> Instead:
         """Return the same without keeping the event loop."""
-        since = self._first_refusal(refused)
-        for step in self._search(refused, since if may_wait else -math.inf):
-            if step == "look":
-                await self._looking.outcome_async()
-            elif step == "join":
-                await self._looking.landed_async()
+        for is_pause, seconds in self._search(refused, may_wait=may_wait):
+            if is_pause:
+                await asyncio.sleep(seconds)
             else:
-                await asyncio.sleep(step)
-        return self._found(refused, since, may_wait=may_wait)
+                await self._looking.landed_async(seconds)
+        return self._found(refused, may_wait=may_wait)
 
     def forget_threads(self) -> None:
         """Take new locks in a forked child: the threads that hold the old ones are not here."""
@@ -95,47 +90,61 @@ class CredentialStore(Refreshed[ApiKey]):
         self._lock = threading.Lock()
         self._waiting = 0
 
-    def _search(self, refused: ApiKey, since: float) -> Iterator[float | Literal["look", "join"]]:
-        """Yield what to do until there is another key or no hope; a number is seconds to pause.
+    def _search(self, refused: ApiKey, *, may_wait: bool) -> Iterator[tuple[bool, float]]:
+        """Yield what to wait for, until there is another key or no hope.
 
-        Those who wait share each look, so that a place is asked twice in a second at most.
+        It is a pause of so many seconds, or else the look that is under way, for so many at most.
+        All share each look, so that a place is asked twice in a second at most.
         """
         if self._other(refused) or self._reload is None or self._looking.is_made_here:
             return
-        yield from self._shared_look(refused)
+        since, is_odd = self._first_refusal(refused)
         end = since + self.policy.wait
-        if _clock() >= end or not self._takes_place():
+        if not may_wait or _clock() >= end:
+            if self._is_time_to_look():
+                self._looking.in_background()
+            return
+        if not self._takes_place():
             return
         try:
-            while not self._other(refused) and self._accepted < since and _clock() < end:
-                yield min(LOOK * random.uniform(0.5, 1.0), max(0.01, end - _clock()))  # noqa: S311
-                yield from self._shared_look(refused)
+            while True:
+                self._look_aside()
+                yield False, max(0.01, end - _clock())
+                self.trust()
+                if is_odd or self._is_settled(refused, since, end):
+                    return
+                yield True, min(LOOK * random.uniform(0.5, 1.0), max(0.01, end - _clock()))  # noqa: S311
+                if self._is_settled(refused, since, end):
+                    return
         finally:
+            self.trust()
             with self._lock:
                 self._waiting -= 1
 
-    def _shared_look(self, refused: ApiKey) -> Iterator[Literal["look", "join"]]:
-        """Yield what to do to share the look of this moment; requests that begin wait for it."""
-        yield "join"
-        if self._other(refused) or not self._is_time_to_look():
-            return
-        try:
+    def _look_aside(self) -> None:
+        """Look in a thread of its own if it is time; requests that begin meanwhile wait for it."""
+        if self._is_time_to_look():
             self.doubt()
-            yield "look"
-        finally:
-            self.trust()
+            self._looking.in_background()
 
-    def _first_refusal(self, refused: ApiKey) -> float:
-        """Return since when Twilio has refused this key, without accepting it in between."""
+    def _is_settled(self, refused: ApiKey, since: float, end: float) -> bool:
+        return self._other(refused) is not None or self._accepted >= since or _clock() >= end
+
+    def _first_refusal(self, refused: ApiKey) -> tuple[float, bool]:
+        """Return since when Twilio has refused this key, and whether it accepted it in between."""
         with self._lock:
-            key, since = self._refusal
-            if key is None or not key.is_same_as(refused) or self._accepted > since:
-                self._refusal = (refused, since := _clock())
-            return since
+            key, since, is_odd = self._refusal
+            if key is None or not key.is_same_as(refused):
+                self._refusal = (refused, since := _clock(), is_odd := False)
+            elif self._accepted > since:
+                self._refusal = (refused, since := _clock(), is_odd := True)
+            return since, is_odd
 
-    def _found(self, refused: ApiKey, since: float, *, may_wait: bool) -> Instead:
-        is_sought = may_wait and self._reload is not None and self.policy.wait
-        return Instead(self._other(refused), _clock() - since if is_sought else 0.0)
+    def _found(self, refused: ApiKey, *, may_wait: bool) -> Instead:
+        other = self._other(refused)
+        if other is not None or not may_wait or not self._reload or not self.policy.wait:
+            return Instead(other, 0.0)
+        return Instead(None, max(0.0, _clock() - self._refusal[1]))
 
     def _takes_place(self) -> bool:
         with self._lock:

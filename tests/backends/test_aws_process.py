@@ -46,7 +46,7 @@ children = []
 for _ in range(4):
     child = os.fork()
     if child == 0:
-        faulthandler.dump_traceback_later(40, exit=True)
+        faulthandler.dump_traceback_later(25, exit=True)
         os._exit(0 if all(right() for _ in range(5)) else 1)
     children.append(child)
 sys.exit(any(os.waitpid(child, 0)[1] for child in children) or not right())

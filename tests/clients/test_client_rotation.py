@@ -15,6 +15,7 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http import HttpClient
 from twilio.http.response import Response
 
+from safetwilio import break_glass
 from safetwilio.clients import TwilioClient
 from safetwilio.credentials import ApiKey
 from safetwilio.errors import BackendUnavailable
@@ -263,6 +264,33 @@ def test_while_the_key_is_accepted_elsewhere_nobody_waits_for_another(
     client.http_client.session.close()
 
 
+def test_a_refusal_that_was_none_of_the_key_is_not_waited_for_again(
+    client: TwilioClient, emulator: Emulator
+) -> None:
+    """What every key is refused, in a program that does one thing after the other."""
+    send(client)
+    another = emulator.create_account().sid
+    send(client)
+    for number in range(3):
+        began = time.monotonic()
+        assert caught(lambda: client.api.v2010.accounts(another).messages.list(limit=1))
+        assert (time.monotonic() - began >= SHORT.wait) == (number == 0)
+        send(client)
+
+
+def test_when_another_key_was_found_nobody_says_there_was_none(
+    client: TwilioClient, place: Place, emulator: Emulator
+) -> None:
+    old = place.key
+    assert old
+    place.key = emulator.account.create_key("restricted")
+    emulator.account.delete_key(old.sid)
+    error = caught(lambda: send(client))
+    assert isinstance(error, TwilioRestException)
+    assert error.code == 70051
+    assert "ST342" not in str(error)
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
 def test_other_answers_are_no_refusal(
     client: TwilioClient, place: Place, emulator: Emulator, status: int
@@ -316,6 +344,27 @@ def test_another_http_client_goes_on_too(
     new = place.rotate()
     send(client)
     assert [message.key_sid for message in emulator.messages][1:] == [new.sid]
+
+
+def test_another_http_client_under_break_glass_in_another_thread(
+    emulator: Emulator, server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    account = emulator.account
+    with break_glass(reason="a test"):
+        client = TwilioClient(account.sid, account.auth_token, http_client=Foreign(server.url))
+        sent: list[Any] = []
+        thread = threading.Thread(target=lambda: sent.append(caught(lambda: send(client))))
+        thread.start()
+        thread.join()
+    assert sent == [None]
+
+
+def test_the_auth_of_another_client_is_used(client: TwilioClient, emulator: Emulator) -> None:
+    other = emulator.account.create_key()
+    client.auth = TwilioClient(other.sid, other.secret, emulator.account.sid).auth
+    send(client)
+    assert emulator.messages[-1].key_sid == other.sid
 
 
 def test_no_error_of_a_rotation_holds_a_secret(

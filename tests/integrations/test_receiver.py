@@ -238,7 +238,7 @@ def test_the_token_before_counts_no_longer_than_its_grace(
     token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module.time, "time", lambda: now[0])
     receiver = Receiver(grace=60)
     receiver.load()
     second, third = auth_token(), auth_token()
@@ -251,6 +251,16 @@ def test_the_token_before_counts_no_longer_than_its_grace(
     now[0] += 1
     assert refusal(lambda: receiver.verify_wsgi(environ(signed(second)))).status == 403
     assert receiver.verify_wsgi(environ(signed(third))) is True
+
+
+def test_a_new_shared_key_ends_no_grace(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    receiver = Receiver()
+    receiver.load()
+    monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", auth_token())
+    receiver.refresh()
+    monkeypatch.setenv("TWILIO_WEBHOOK_SHARED_KEYS", f"webhooks_sharedkey_1={auth_token()}z")
+    receiver.refresh()
+    assert receiver.verify_wsgi(environ(signed(token))) is True
 
 
 def test_an_old_token_is_looked_for_while_requests_go_on(

@@ -8,10 +8,13 @@ its time is up it is left behind. What it logs below WARNING goes nowhere.
 from __future__ import annotations
 
 import math
+import os
 import random
 import threading
 import time
+from collections import deque
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from safetwilio.backends.budget import BOOT_SECONDS, boot_end
@@ -27,6 +30,8 @@ SECONDS = 5.0
 OPTION = "timeout"
 _SHORTEST = 0.1
 _FIRST_PAUSE = 0.1
+_GOING = 1.0  # seconds in which a thread that has ended is gone for the system, too
+_ended: deque[tuple[int, float]] = deque(maxlen=64)
 
 Answer = TypeVar("Answer")
 Note = TypeVar("Note")
@@ -145,7 +150,25 @@ def _once(deadline: Deadline, call: Callable[[], Answer]) -> Outcome[Answer]:
     if deadline.remaining():
         thread.start()
         thread.join(deadline.remaining())
+        if not thread.is_alive() and thread.native_id is not None:
+            _ended.append((thread.native_id, time.monotonic()))
     return done[0] if done else Outcome(None, TimeoutError())
+
+
+def _before_fork() -> None:
+    """Wait for the threads that have ended, but are still there for the system.
+
+    Before Python 3.13 join() returns a moment earlier. In that moment a thread takes a lock of
+    OpenSSL's to clean up, and a child that is forked then could never make a TLS context.
+    """
+    for native_id, since in tuple(_ended):
+        while time.monotonic() < since + _GOING and Path(f"/proc/self/task/{native_id}").exists():
+            time.sleep(0.0005)
+    _ended.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)
 
 
 def _seconds(text: str) -> float:

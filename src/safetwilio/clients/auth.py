@@ -52,6 +52,10 @@ class LastMomentAuth(AuthBase):
         self._emulator = emulator
         self._glass = glass
 
+    def credential(self) -> ApiKey | AuthToken:
+        """Return what it would attach now."""
+        return self._credential()
+
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Attach the header, or raise :class:`RefusedBeforeSending` (ST801, ST805)."""
         if self._glass is not None:

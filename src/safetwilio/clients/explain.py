@@ -68,7 +68,7 @@ def explained(
     words = _words(payload.get("code"), credential, uri, region)
     if words is None:
         return answer
-    if sought:
+    if sought and payload.get("code") == _AUTHENTICATE:
         words = f"[ST342] No other key was found (for {sought:.0f} s now). {words}"
     return ExplainedResponse(answer, payload, field, f"{words} Twilio said: {said}")
 

@@ -38,6 +38,7 @@ class KeyedClient(Client):
     """A client whose requests take their key from a store, whole, when they begin."""
 
     auth: Any
+    _own_auth: LastMomentAuth | None
     _emulator: str | None
     _glass: BrokenGlass | None
     _store: CredentialStore | None
@@ -100,35 +101,36 @@ class KeyedClient(Client):
             auth = self.auth  # somebody put it there
         if isinstance(auth, HTTPBasicAuth):
             auth = (auth.username, auth.password)
+        if isinstance(auth, LastMomentAuth) and not is_ours(self.http_client):
+            credential = auth.credential()
+            return (credential.username, credential.reveal())
         if isinstance(auth, tuple) and auth:
             username, secret = auth
             given = checked(username, secret, self.account_sid, broken_glass())
             del auth, secret
             if isinstance(given, ConfigurationError):
                 raise given
-            return self._auth_of(given, broken_glass())
+            sealed = self._sealed(given, broken_glass())
+            return sealed if is_ours(self.http_client) else self.get_auth(sealed)
         if auth or self._store is None:
             return auth
-        if is_ours(self.http_client):
-            return self.auth  # asks the store when it is used
-        return self._auth_of(self._store.current(), self._glass)
+        # Ours asks the store when it is used.
+        return self.auth if is_ours(self.http_client) else self.get_auth(self.auth)
 
-    def _auth_of(self, credential: ApiKey | AuthToken, glass: BrokenGlass | None) -> Any:
-        """Return what the HTTP client takes for this one *credential*."""
-        if is_ours(self.http_client):
-            return LastMomentAuth(lambda: credential, emulator=self._emulator, glass=glass)
-        return (credential.username, credential.reveal())
+    def _sealed(self, credential: ApiKey | AuthToken, glass: BrokenGlass | None) -> LastMomentAuth:
+        """Return this one *credential* as our own HTTP clients take it; no frame shows it."""
+        return LastMomentAuth(lambda: credential, emulator=self._emulator, glass=glass)
 
     def _store_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CredentialStore | None:
         """Return where the key of a request is from, unless it brings a credential of its own."""
         own = kwargs.get("auth") or any(args[_AUTH_ARGUMENT : _AUTH_ARGUMENT + 1])
-        return None if own or not isinstance(self.auth, LastMomentAuth) else self._store
+        return None if own or self.auth is not self._own_auth else self._store
 
     def _with(
         self, key: ApiKey | AuthToken, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments of a request with *key*."""
-        auth = self._auth_of(key, self._glass)
+        auth = self._sealed(key, self._glass)
         if len(args) <= _AUTH_ARGUMENT:
             return args, {**kwargs, "auth": auth}
         return (*args[:_AUTH_ARGUMENT], auth, *args[_AUTH_ARGUMENT + 1 :]), kwargs

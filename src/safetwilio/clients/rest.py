@@ -133,11 +133,12 @@ class TwilioClient(KeyedClient):
         )
         if store is not None:
             self.password: Any = Hidden(lambda: store.current().reveal())
-        self.auth: Any = (
+        self._own_auth = (
             None
             if store is None
             else LastMomentAuth(store.current, emulator=emulator, glass=self._glass)
         )
+        self.auth: Any = self._own_auth
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next request makes new ones.
@@ -165,7 +166,7 @@ class TwilioClient(KeyedClient):
         """Return a client of its own that shares the credential, which is never copied."""
         made = self.__class__.__new__(self.__class__)
         memo[id(self)] = made
-        shared = {"_glass", "_store", "auth"}
+        shared = {"_glass", "_own_auth", "_store", "auth"}
         made.__dict__.update(
             {
                 name: value if name in shared else copy.deepcopy(value, memo)

@@ -64,18 +64,27 @@ class _Versions(Refreshed[_Loaded]):
     def accepted(self) -> SigningSecrets:
         """Return what a request may be signed with now."""
         loaded = self.meanwhile()
-        is_over = loaded.since <= self.dropped or time.monotonic() >= loaded.since + self.grace
-        return loaded.secrets if loaded.both is None or is_over else loaded.both
+        return loaded.secrets if loaded.both is None or self._is_over(loaded) else loaded.both
+
+    def _is_over(self, loaded: _Loaded) -> bool:
+        """Return whether what *loaded* kept of the version before counts no more."""
+        age = time.time() - loaded.since
+        return loaded.since <= self.dropped or not 0 <= age < self.grace
 
     def _checked(self, before: _Loaded, after: _Loaded) -> _Loaded:
         if self._is_same(before, after):
             return after._replace(both=before.both, since=before.since)
         tokens = after.secrets.auth_tokens
-        left = [token for token in before.secrets.auth_tokens if token not in tokens]
-        if not tokens or not left:  # without tokens of its own, it is signed with SharedKeys alone
+        gone = [token for token in before.secrets.auth_tokens if token not in tokens]
+        since = time.time()
+        if not gone and before.both is not None and not self._is_over(before):
+            # Only SharedKeys have changed.
+            gone = [token for token in before.both.auth_tokens if token not in tokens]
+            since = before.since
+        if not tokens or not gone:  # without tokens of its own, it is signed with SharedKeys alone
             return after
-        both = SigningSecrets((*tokens, *left), after.secrets.shared_keys)
-        return after._replace(both=both, since=time.monotonic())
+        both = SigningSecrets((*tokens, *gone), after.secrets.shared_keys)
+        return after._replace(both=both, since=since)
 
     def _is_same(self, before: _Loaded, after: _Loaded) -> bool:
         return after.secrets.is_same(before.secrets)
@@ -127,7 +136,7 @@ class Receiver:
         versions = self._current().versions
         changed = versions.refresh()
         if drop_previous:
-            versions.dropped = time.monotonic()
+            versions.dropped = time.time()
         return changed
 
     def reset(self) -> None:
