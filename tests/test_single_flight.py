@@ -213,6 +213,7 @@ def test_an_interrupt_at_any_step_leaves_nothing_to_wait_for(
     assert flight.outcome() >= 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_call_that_is_interrupted_ends_the_wait_of_a_coroutine() -> None:
     made: list[int] = []
 
@@ -223,6 +224,9 @@ def test_a_call_that_is_interrupted_ends_the_wait_of_a_coroutine() -> None:
     flight = SingleFlight(call, lambda: None)
     with pytest.raises(_InterruptedError):
         asyncio.run(flight.outcome_async())
+    for thread in threading.enumerate():
+        if thread.name == "safetwilio-refresh":
+            thread.join(SECONDS)
     assert len(made) == 1
 
 
