@@ -41,7 +41,8 @@ ENVIRONMENTS = [
     *[nox.param(python, "newest", id=python) for python in PYTHONS if python != OLDEST],
 ]
 # A test that hangs must not hang the run; pytest-timeout then shows where every thread stands.
-TIMEOUT = "--timeout=120"
+# The reports of all broken configurations, made for the first test of a file, take a minute or two.
+TIMEOUT = "--timeout=300"
 # Most tests wait for processes and sockets of theirs: two processors have time for three at once.
 # The tests of a file share what they start.
 # They begin in the order that tests/conftest.py gives them: what takes long first.
