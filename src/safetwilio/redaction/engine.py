@@ -53,15 +53,33 @@ class Choices(NamedTuple):
     bodies: bool = False
 
 
+class Known:
+    """What sinks have found to hold no secret of one matcher, with which it is forgotten.
+
+    Each is replaced as a whole, so threads need no lock: they can only find less here.
+    """
+
+    __slots__ = ("names", "payload", "text")
+
+    def __init__(self) -> None:
+        self.names: set[object] = set()  # in log records, all of one together
+        self.payload = b""  # the last that a transport of Sentry's was handed
+        self.text = ""  # the last message of a log record
+
+
 class Matcher:
     """An immutable set of secrets that can be found in bytes; replaced as a whole, never changed.
 
     *values* maps each secret to its mask. ``shape`` is the table that reduces a text to two
     symbols; one in which ``needle`` does not stand then, and no SendGrid key, is clean. They are
     made for the first text: of the matchers of a boot, one for each value, only the last has one.
+    (Not in a ``__getattr__``, which would make every other attribute slower to read.)
     """
 
-    __slots__ = ("_always", "_choices", "_grams", "_is_ascii", "_values", "needle", "shape")
+    __slots__ = (
+        *("_choices", "_grams", "_is_ascii", "_values"),
+        *("is_ready", "known", "needle", "shape"),
+    )
 
     def __init__(
         self, values: Iterable[tuple[str, bytes]] = (), choices: Choices | None = None
@@ -69,17 +87,19 @@ class Matcher:
         """Keep *values* for the first search."""
         self._values = tuple(values)
         self._choices = choices or Choices()
-        self._always = any(self._choices)  # even a text without a long run has to be searched
+        self.is_ready = False
+        self.known = Known()
 
-    def __getattr__(self, name: str) -> Any:
-        """Prepare all forms; threads that come together each do it, without a lock to wait for."""
-        if name not in {"_grams", "_is_ascii", "shape", "needle"}:
-            raise AttributeError(name)
-        grams = self._grams = Grams(self._values, jwts.CORES)
-        self._is_ascii = grams.is_ascii
-        self.shape = grams.shape
-        self.needle = b"" if self._always else grams.needle
-        return object.__getattribute__(self, name)
+    def prepared(self) -> Matcher:
+        """Return this one with all forms; threads that come together each make them, unlocked."""
+        if not self.is_ready:
+            grams = self._grams = Grams(self._values, jwts.CORES)
+            self._is_ascii = grams.is_ascii
+            self.shape = grams.shape
+            # With a choice even a text without a long run has to be searched.
+            self.needle = b"" if any(self._choices) else grams.needle
+            self.is_ready = True
+        return self
 
     def __repr__(self) -> str:
         return f"<Matcher of {len(self._values)} values>"
@@ -89,8 +109,8 @@ class Matcher:
 
         With *same_length* a mask is cut or filled up with asterisks to the length of the secret.
         """
-        shape = data.translate(self.shape)
-        if shape.find(self.needle) < 0 and data.find(patterns.SENDGRID) < 0:
+        shape = data.translate(self.prepared().shape)
+        if shape.find(self.needle) < 0 and not patterns.may_have_sendgrid_keys(data):
             return data
         return self.search(data, shape, same_length=same_length)
 
@@ -104,13 +124,14 @@ class Matcher:
 
         Of those that overlap, the longest gives the mask for all they cover.
         """
-        return self._spans(data, data.translate(self.shape))
+        return self._spans(data, data.translate(self.prepared().shape))
 
     def unfinished(self, data: bytes) -> int:
         """Return the first place in *data* from which on what is hidden may depend on what follows.
 
         What :meth:`spans` says of everything before it will not change.
         """
+        self.prepared()
         if self._is_finished(data):
             return len(data)
         joined, places = wrapping.unwrapped(data, with_last=True)
@@ -149,8 +170,8 @@ class Matcher:
         if known:
             found += (c[:3] for c in self._chains(data, None) if c[3])
             found += ((b, e, ("jwt", data[b:e])) for b, e in jwts.stretches(data))
-        sendgrid = data.find(b"G") >= 0 and data.find(patterns.SENDGRID) >= 0
-        if sids or credentials or sendgrid or self._always:
+        sendgrid = patterns.may_have_sendgrid_keys(data)
+        if sids or credentials or sendgrid or any(self._choices):
             by_pattern = self._by_pattern(data, sids=sids, credentials=credentials)
             found += ((b, e, (kind, value)) for b, e, kind, value in by_pattern)
         return self._merged(data, found) if found else found
@@ -169,14 +190,15 @@ class Matcher:
             end = shape.find(b" ", run)
             if end < 0:
                 end = len(data)
-            for at in range(run, end - ANCHOR + 1, STEP):
-                if data[at : at + ANCHOR] in anchors:
-                    whole = self._grams.whole.get(data[run:end])
-                    if whole:
-                        found.append((run, end, whole))
-                    else:
-                        known = True
-                    break
+            at, last = run, end - ANCHOR
+            while at <= last and data[at : at + ANCHOR] not in anchors:
+                at += STEP
+            if at <= last:
+                whole = self._grams.whole.get(data[run:end])
+                if whole:
+                    found.append((run, end, whole))
+                else:
+                    known = True
             if end - run >= _SHORTEST_VALUE:
                 last = end - _SHORTEST_VALUE
                 credentials = credentials or patterns.may_name_a_secret(data, run, last)
@@ -194,7 +216,7 @@ class Matcher:
         if credentials:
             yield from patterns.credentials(data)
             yield from patterns.basic(data)
-        if patterns.SENDGRID in data:
+        if patterns.may_have_sendgrid_keys(data):
             yield from patterns.sendgrid_keys(data)
         if self._choices.phone_numbers:
             yield from patterns.phone_numbers(data)
@@ -287,8 +309,9 @@ def publish(matcher: Matcher) -> None:
 
 
 def current() -> Matcher:
-    """Return the matcher that :func:`redact` uses now."""
-    return _current
+    """Return the matcher that :func:`redact` uses now, ready for use."""
+    matcher = _current
+    return matcher if matcher.is_ready else matcher.prepared()
 
 
 def redact(text: str) -> str:
@@ -303,6 +326,8 @@ def redact(text: str) -> str:
         except UnicodeEncodeError:
             data = text.encode("utf-8", "surrogatepass")
         matcher = _current
+        if not matcher.is_ready:
+            matcher.prepared()
         # To look for one letter costs next to nothing, and most texts do not have it.
         shape = data.translate(matcher.shape)
         if "G" not in text and shape.find(matcher.needle) < 0:

@@ -20,8 +20,6 @@ Kind = Literal["account", "body", "jwt", "key", "phone", "secret", "sendgrid", "
 Stretch = tuple[int, int, Kind, bytes]
 
 CONTEXT = 200
-SENDGRID = b"SG."
-"""How every SendGrid key begins."""
 SID_LENGTH = 34
 
 _KINDS: dict[bytes, Kind] = {b"AC": "account", b"SK": "key"}
@@ -30,6 +28,7 @@ _TOKEN = rb"(?i:auth[_-]?token|twilio[_-]?token)" + _SEPARATOR
 _SECRET = rb"TWILIO_(?:[0-9A-Z_]{1,40}_)?API_(?:KEY_)?SECRET" + _SEPARATOR
 _PAIR = rb"(?P<user>AC|SK)[0-9a-fA-F]{32}(?::|%3[Aa])"
 _BASIC = rb"(?i:basic)(?: |\+|%20){1,3}"
+_SENDGRID_BEGINS = b"SG."
 _SENDGRID = rb"SG\.[0-9A-Za-z_-]{22}\.[0-9A-Za-z_-]{43}"
 _BODY = rb"""(?<![0-9A-Za-z])(?:[Mm]essage_?)?[Bb]ody(?:\\?["'])?[ ]?"""
 _BODY_VALUE = (
@@ -82,6 +81,14 @@ def sids(data: bytes) -> Iterator[Stretch]:
             yield begin, end, kind, data[begin : begin + SID_LENGTH]
 
 
+def may_have_sendgrid_keys(data: bytes) -> bool:
+    """Return ``False`` if *data* has no beginning of a SendGrid key.
+
+    To look for one letter costs next to nothing, and for three less from the end than forwards.
+    """
+    return data.find(b"G") >= 0 and data.rfind(_SENDGRID_BEGINS) >= 0
+
+
 def sendgrid_keys(data: bytes) -> Iterator[Stretch]:
     """Yield SendGrid's API keys."""
     for found in _pattern(_SENDGRID).finditer(data):
@@ -93,7 +100,7 @@ def may_name_a_secret(data: bytes, run: int, last: int) -> bool:
 
     It may stand in the same *run*, which goes on over a ``=`` when a registered value has one.
     """
-    before = data[max(0, run - _LONGEST_NAME) : last].lower()
+    before = data[run - _LONGEST_NAME if run > _LONGEST_NAME else 0 : last].lower()
     return before.find(b"oken") >= 0 or before.find(b"secret") >= 0 or before.find(b"basic") >= 0
 
 

@@ -20,7 +20,7 @@ import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from safetwilio.redaction.engine import redact, redact_bytes, redact_value
+from safetwilio.redaction.engine import current, redact, redact_bytes, redact_value
 from safetwilio.redaction.signatures import hide_signatures
 from safetwilio.redaction.sinks._patch import Patch
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MODULE = "sentry_sdk"
 _PARTS = ("sentry_sdk.client", "sentry_sdk.envelope", "sentry_sdk.tracing_utils")
 _DEPTH = 32
+_LONGEST_KEPT = 2**20
 _MASK = re.compile(r"\[TWILIO:[^]]*\]")
 
 _patches: list[Patch] = []
@@ -156,13 +157,25 @@ def _baggage(original: Callable[..., str], *args: Any, **kwargs: Any) -> str:
     return text if cleaned is text else _MASK.sub(lambda mask: quote(mask[0], safe=""), cleaned)
 
 
-def _serialize_into(original: Callable[..., None], envelope: object, f: Any) -> None:
+def _serialize_into(original: Callable[..., None], envelope: Any, f: Any) -> None:
     buffer = io.BytesIO()
     original(envelope, buffer)
     data = buffer.getvalue()
-    if _cleaned(data) is not data:
+    unknown = _without_known_payload(envelope, data)
+    if _cleaned(unknown) is not unknown:
         data = b"".join(_rewrite(data))
     f.write(data)
+
+
+def _without_known_payload(envelope: Any, data: bytes) -> bytes:
+    """Return the serialized *envelope* without its last payload, if that was found clean before.
+
+    A payload is known by being the same object: as the end of another it could hold a secret.
+    """
+    known = current().known.payload
+    if not envelope.items or envelope.items[-1].get_bytes() is not known:
+        return data
+    return data.removesuffix(known + b"\n")
 
 
 def _cleaned(payload: bytes) -> bytes:
@@ -218,12 +231,15 @@ def _redacted(envelope: Any) -> Any:
 
     from sentry_sdk.envelope import Envelope, Item, PayloadRef
 
+    known = current().known
     items = []
     for item in envelope.items:
         payload = item.get_bytes()
         cleaned, headers = _cleaned(payload), _redacted_headers(item.headers)
         if cleaned is payload and headers is item.headers:
             items.append(item)
+            if len(payload) <= _LONGEST_KEPT:  # which the transport may serialize now
+                known.payload = payload
         elif item.payload.json is None:
             items.append(Item(cleaned, headers=headers))
         else:

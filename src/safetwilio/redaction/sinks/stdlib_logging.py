@@ -16,7 +16,7 @@ import traceback
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from safetwilio.redaction.engine import FAILED, current, redact, redact_value
+from safetwilio.redaction.engine import FAILED, Known, current, redact, redact_value
 from safetwilio.redaction.registry import SHORTEST
 from safetwilio.redaction.sinks._patch import Patch
 
@@ -98,9 +98,10 @@ def clean(record: logging.LogRecord) -> None:
     """Mask every secret in *record*, in place; one that cannot be searched loses its content."""
     try:
         attributes = record.__dict__
-        if not _names.are_clean(attributes):
+        known = current().known
+        if not _has_clean_names(attributes, known):
             _clean_names(attributes)
-        if not _is_clean_message(record):
+        if not _has_clean_message(record, known):
             _clean_message(record)
         if record.exc_info or record.exc_text or record.stack_info:
             _clean_traceback(record)
@@ -114,37 +115,25 @@ def clean(record: logging.LogRecord) -> None:
             delattr(record, name)
 
 
-class _Names:
-    """The names in records that were found clean: loggers, threads, functions are few."""
+def _has_clean_names(attributes: dict[str, Any], known: Known) -> bool:
+    """Return whether the names in *attributes* hold no secret, which few have to be searched for.
 
-    def __init__(self) -> None:
-        self._matcher: object = None
-        self._found: set[tuple[object, ...]] = set()
-
-    def are_clean(self, attributes: dict[str, Any]) -> bool:
-        """Return whether those in *attributes* are known to hold none of the secrets in use."""
-        matcher = current()
-        if self._matcher is not matcher or len(self._found) > _MOST_NAMES:
-            self._matcher, self._found = matcher, set()
-        try:
-            names: tuple[object, ...] = _names_of(attributes)
-            if names in self._found:
-                return True
-        except (KeyError, TypeError):  # a record of another Python, or of somebody's own
-            return False
-        if redact_value(names) is not names:
-            return False
-        self._found.add(names)
-        return True
+    Loggers, threads and functions are few.
+    """
+    try:
+        names: tuple[object, ...] = _names_of(attributes)
+        if names in known.names:
+            return True
+    except (KeyError, TypeError):  # a record of another Python, or of somebody's own
+        return False
+    if redact_value(names) is not names:
+        return False
+    if len(known.names) < _MOST_NAMES:
+        known.names.add(names)
+    return True
 
 
-def _clean_names(attributes: dict[str, Any]) -> None:
-    for name in _NAMES:
-        if name in attributes:
-            attributes[name] = redact_value(attributes[name])
-
-
-def _is_clean_message(record: logging.LogRecord) -> bool:
+def _has_clean_message(record: logging.LogRecord, known: Known) -> bool:
     """Return whether the message and the arguments are texts and numbers without a secret."""
     args = record.args
     if args and not _is_plain(args):
@@ -153,7 +142,17 @@ def _is_clean_message(record: logging.LogRecord) -> bool:
         message = record.getMessage()
     except Exception:  # noqa: BLE001 - the handler will meet it again and report it
         return False
-    return redact(message) is message
+    if redact(message) is not message:
+        return False
+    if type(message) is str:  # no other, which may say of any text that it is the same
+        known.text = message
+    return True
+
+
+def _clean_names(attributes: dict[str, Any]) -> None:
+    for name in _NAMES:
+        if name in attributes:
+            attributes[name] = redact_value(attributes[name])
 
 
 def _clean_message(record: logging.LogRecord) -> None:
@@ -196,28 +195,40 @@ def _clean_traceback(record: logging.LogRecord) -> None:
         record.stack_info = redact(record.stack_info)
 
 
-class _OfRecord(Patch):
-    """A method of one record: a patch without a call for arguments of any kind in between."""
+class _Before(Patch):
+    """A method of one record, which the wrapper has before."""
 
     def _replacing(self, original: Callable[..., Any]) -> Callable[..., Any]:
         wrapper = self._wrapper
 
         def replacement(this: object, record: Any) -> Any:
             if self._replacement is replacement:
-                return wrapper(original, this, record)
+                wrapper(record)
             return original(this, record)
 
         return replacement
 
 
-def _call_handlers(original: Callable[..., None], logger: object, record: Any) -> None:
-    clean(record)
-    original(logger, record)
+class _After(Patch):
+    """A method of one record, whose result the wrapper has afterwards."""
+
+    def _replacing(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        wrapper = self._wrapper
+
+        def replacement(this: object, record: Any) -> Any:
+            text = original(this, record)
+            return wrapper(record, text) if self._replacement is replacement else text
+
+        return replacement
 
 
-def _format(original: Callable[..., object], handler: object, record: Any) -> object:
-    text = original(handler, record)
-    cleaned = redact(text) if type(text) is str else redact_value(text)
+def _clean_text(record: Any, text: object) -> object:
+    if type(text) is str:
+        if text == current().known.text:
+            return text
+        cleaned: object = redact(text)
+    else:
+        cleaned = redact_value(text)
     if cleaned is not text:
         # What the formatter has left on the record is for other handlers to see.
         for name in ("message", "exc_text"):
@@ -251,10 +262,9 @@ def _clean_factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
     return record
 
 
-_names = _Names()
 _factories: list[Callable[..., logging.LogRecord]] = []
 _PATCHES = (
-    _OfRecord(logging.Logger, "callHandlers", _call_handlers),
-    _OfRecord(logging.Handler, "format", _format),
+    _Before(logging.Logger, "callHandlers", clean),
+    _After(logging.Handler, "format", _clean_text),
     Patch(logging.Handler, "handleError", _handle_error),
 )
