@@ -38,6 +38,7 @@ _log = logging.getLogger("safetwilio")
 
 DEFAULT = "default"
 SWITCH = "SAFETWILIO_BOOT"
+HEARTBEAT = "SAFETWILIO_HEARTBEAT"
 Requirement = Literal["restricted"]
 
 
@@ -167,6 +168,7 @@ def get_account(account: str | None) -> _Account:
             raise _refused[name].of_account(_alias(name))
         made = _accounts[name] = _walk(name)
     _tell(made)  # without the lock: a handler may use the client
+    _beat(name)
     return made
 
 
@@ -249,6 +251,7 @@ def _walk(name: str) -> _Account:
         settings.reload if settings.can_reload else None,
         policy=settings.refresh_policy,
         tell=partial(_tell_of_refresh, name),
+        seen=partial(_beat, name),
     )
     client = TwilioClient.from_store(store, region=settings.region, edge=settings.edge)
     return _Account(settings, store, client)
@@ -270,6 +273,15 @@ def _tell_of_refresh(
         _log.warning("%s", error.of_account(_alias(name), is_running=True))
     else:
         _say("can be looked for again; in use is", key)
+
+
+def _beat(name: str) -> None:
+    """Tell which key the account *name* uses, where somebody wants to know."""
+    account = _accounts.get(name)
+    if account is not None and os.environ.get(HEARTBEAT):
+        from safetwilio import heartbeat
+
+        heartbeat.beat(name, account.store.current, account.store.policy.age)
 
 
 def _say(what: str, key: ApiKey) -> None:
@@ -352,7 +364,11 @@ def _refuse(name: str, error: ConfigurationError) -> None:
 
 
 def _account_health(name: str, account: _Account, now: float) -> AccountHealth:
-    key = account.store.current()
+    key, warnings = account.store.current(), account.settings.warnings
+    if os.environ.get(HEARTBEAT):
+        from safetwilio import heartbeat
+
+        warnings = (*warnings, *heartbeat.problems())
     return AccountHealth(
         name=name,
         account=mask("account", key.account_sid),
@@ -361,7 +377,7 @@ def _account_health(name: str, account: _Account, now: float) -> AccountHealth:
         version=key.version,
         age=max(0.0, now - account.store.loaded_at),
         key_type=key.key_type or _proven.get(name),
-        warnings=account.settings.warnings,
+        warnings=warnings,
         not_refreshed=for_account(account.store.not_refreshed, _alias(name)),
         is_stale=account.store.is_stale,
     )
@@ -371,6 +387,9 @@ def _after_fork() -> None:
     """Give the child a lock of its own: the parent's may be held by a thread that is not here."""
     global _lock  # noqa: PLW0603
     _lock = threading.RLock()
+    if os.environ.get(HEARTBEAT):
+        for account in _accounts.values():
+            account.store.show_next_use()
 
 
 if hasattr(os, "register_at_fork"):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import os
 import random
+import threading
 import time
 import weakref
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 
 from safetwilio.credentials import refuse_pickle
@@ -40,6 +42,8 @@ class Refreshed(Generic[Value]):
 
     *reload* does that, ``None`` if it cannot be; *policy* says how old the value may be. *tell* is
     told when there is another value, when one could not be looked for, and when it can be again.
+    *seen* is called after each look, whatever it found, and when a forked child uses its value for
+    the first time.
     """
 
     __slots__ = (
@@ -48,13 +52,16 @@ class Refreshed(Generic[Value]):
         "_events",
         "_is_doubted",
         "_is_expired",
+        "_is_seen",
         "_looked",
         "_looking",
         "_outcome",
         "_reload",
+        "_seen",
         "_snapshot",
         "_tell",
         "_tried",
+        "_untold",
         "policy",
     )
 
@@ -65,16 +72,20 @@ class Refreshed(Generic[Value]):
         *,
         policy: RefreshPolicy = FOREVER,
         tell: Callable[[Event, Value, ConfigurationError | None], object] | None = None,
+        seen: Callable[[], object] | None = None,
     ) -> None:
         """Start with *value*."""
         self.policy = policy if reload else FOREVER
         self._reload = reload
         self._tell = tell
+        self._seen = seen
+        self._is_seen = False
         self._events: deque[tuple[Event, Value, ConfigurationError | None]] = deque()
         now = _wall()
         self._snapshot = (value, now)
         self._due = now + self._until_old()
         self._is_expired = False
+        self._untold: deque[float] = deque()  # when it is due, if its next use is to be seen
         self._outcome: bool | ConfigurationError = False
         self._looked = self._tried = -math.inf  # the start of the last look, the end of the last
         self._is_doubted = False  # then all wait for the look that is under way
@@ -110,7 +121,7 @@ class Refreshed(Generic[Value]):
         be looked for longer than the policy allows.
         """
         value, loaded = self._snapshot
-        if loaded <= _wall() < self._due:
+        if loaded <= _wall() < self._due or self._is_young_once_seen(self._say):
             return value
         if self._is_doubted or self._must_wait():
             self._looking.landed(self.policy.wait if self._is_doubted else None)
@@ -123,7 +134,7 @@ class Refreshed(Generic[Value]):
     async def fresh_async(self) -> Value:
         """Return the same without keeping the event loop: the value is loaded in a thread."""
         value, loaded = self._snapshot
-        if loaded <= _wall() < self._due:
+        if loaded <= _wall() < self._due or self._is_young_once_seen(self._say_aside):
             return value
         if self._is_doubted or self._must_wait():
             await self._looking.landed_async(self.policy.wait if self._is_doubted else None)
@@ -139,7 +150,7 @@ class Refreshed(Generic[Value]):
         For those who must not wait. Raises the same.
         """
         value, loaded = self._snapshot
-        if loaded <= _wall() < self._due:
+        if loaded <= _wall() < self._due or self._is_young_once_seen(self._say_aside):
             return value
         if self._is_time_to_look():
             self._looking.in_background()
@@ -164,6 +175,15 @@ class Refreshed(Generic[Value]):
         """Let the next use load the value anew; a signal handler may call it."""
         if self._reload is not None:
             self._is_expired = True  # also if a look is under way: it may have looked before
+            self._due = -math.inf
+
+    def show_next_use(self) -> None:
+        """Let the next use be seen, in a forked child; nothing is looked for because of that.
+
+        It takes the way of one whose value is old, so that all others cost what they did.
+        """
+        if self._seen is not None and not self._untold:
+            self._untold.append(self._due)
             self._due = -math.inf
 
     def doubt(self) -> None:
@@ -191,6 +211,16 @@ class Refreshed(Generic[Value]):
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         refuse_pickle(type(self).__name__)
+
+    def _is_young_once_seen(self, say: Callable[[], object]) -> bool:
+        """Show the use that is to be seen, and return whether the value is young after all."""
+        if self._untold:
+            with suppress(IndexError):  # of several threads one shows it
+                self._wait_until(self._untold[0])  # first: those who come meanwhile must not look
+                self._untold.popleft()
+                self._is_seen = True
+            say()
+        return self.loaded_at <= _wall() < self._due
 
     def _checked(self, before: Value, after: Value) -> Value | ConfigurationError:  # noqa: ARG002
         """Return *after*, or why it cannot take the place of the one *before*."""
@@ -223,6 +253,7 @@ class Refreshed(Generic[Value]):
         self._is_expired = False
         before, loaded = self._snapshot
         outcome = self._loaded(before)
+        self._is_seen = True
         self._tried = now = _wall()
         if isinstance(outcome, ConfigurationError):
             # A stale one is not used: each use comes here, and looks when it is time.
@@ -260,8 +291,16 @@ class Refreshed(Generic[Value]):
             try:
                 event = self._events.popleft()
             except IndexError:
-                return
+                break
             self._tell(*event)
+        if self._is_seen and self._seen:
+            self._is_seen = False
+            self._seen()
+
+    def _say_aside(self) -> None:
+        """Do the same in a thread, for who must not wait for a disk."""
+        with suppress(RuntimeError):  # where no thread can be started, the next look shows it
+            threading.Thread(target=self._say, name="safetwilio-refresh", daemon=True).start()
 
 
 def expire_all() -> None:

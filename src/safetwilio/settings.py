@@ -16,7 +16,7 @@ from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, ValidationErro
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from safetwilio.backends.documents import PAIR
-from safetwilio.backends.locate import names_backend
+from safetwilio.backends.locate import names_backend, parse, references
 from safetwilio.credentials import ApiKey, KeyType, mask, refuse_pickle
 from safetwilio.errors import UsageError, configuration_error
 from safetwilio.problems import Problem, faults, for_account
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
 
     from safetwilio.backends.interface import Value
+    from safetwilio.backends.locate import Reference
 
 _ACCOUNT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _TAKEN = re.compile(r"default|(.*_)?webhook", re.IGNORECASE)
@@ -277,6 +278,19 @@ class TwilioSettings(QuietValidation, BaseSettings):
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled (ST803)."""
         refuse_pickle("TwilioSettings")
+
+
+def references_of(settings: TwilioSettings) -> tuple[Reference, ...]:
+    """Return where the key of *settings* is looked for; nowhere, if it was given as arguments.
+
+    Raises :class:`safetwilio.errors.BackendError` (ST302) for a reference that cannot be read.
+    """
+    origin = settings._origin  # noqa: SLF001 - of this room
+    if origin is None:
+        return ()
+    if origin.backend:
+        return parse(origin.backend, place="the argument backend")
+    return references(origin.account, os.environ)
 
 
 def refuse_change(settings: object, name: str) -> NoReturn:

@@ -49,9 +49,10 @@ class CredentialStore(Refreshed[ApiKey]):
         *,
         policy: RefreshPolicy = FOREVER,
         tell: Callable[[Event, ApiKey, ConfigurationError | None], object] | None = None,
+        seen: Callable[[], object] | None = None,
     ) -> None:
         """Start with *key*, loaded now; all else is as with :class:`Refreshed`."""
-        super().__init__(key, reload, policy=policy, tell=tell)
+        super().__init__(key, reload, policy=policy, tell=tell, seen=seen)
         self._accepted = -math.inf
         self._refusal: tuple[ApiKey | None, float, bool] = (None, -math.inf, False)
         self.forget_threads()

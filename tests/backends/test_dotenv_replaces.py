@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from safetwilio.backends import disk
+from safetwilio import private_files
 from safetwilio.backends.dotenv import DotenvBackend
 from safetwilio.backends.interface import Absent, Found
 from safetwilio.backends.locate import parse
@@ -176,8 +176,8 @@ def test_a_lock_that_is_kept_is_waited_for_and_then_reported(
     env: Path, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env.write_text("A=1\n")
-    monkeypatch.setattr(disk, "_LONGEST_WAIT", 0.1)
-    with disk.locked(env):
+    monkeypatch.setattr(private_files, "_LONGEST_WAIT", 0.1)
+    with private_files.locked(env):
         error = refused(saving(env, key, None))
     assert isinstance(error, BackendDenied)
     assert codes(error) == ["ST307"]
@@ -196,9 +196,9 @@ def test_a_lock_that_a_killed_process_has_left_is_nobodys(env: Path, key: Key) -
 
 def test_an_old_lock_is_not_removed_while_somebody_has_it(env: Path, key: Key) -> None:
     """Whoever came next would make another one, and both were let in."""
-    with disk.locked(env):
+    with private_files.locked(env):
         os.utime(env.parent / LOCK, (0, 0))
-        disk.write_private(env, key.dotenv().encode())
+        private_files.write_private(env, key.dotenv().encode())
         assert (env.parent / LOCK).exists()
 
 
@@ -224,5 +224,5 @@ def test_the_lock_is_one_for_all_ways_to_the_file(env: Path, tmp_path: Path) -> 
     """Through a link and by its own name it is the same file."""
     env.touch()
     (tmp_path / "link").symlink_to(env)
-    with disk.locked(tmp_path / "link"):
+    with private_files.locked(tmp_path / "link"):
         assert (env.parent / LOCK).exists()

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from safetwilio import private_files
 from safetwilio.backends import disk, dotenv
 from safetwilio.backends.dotenv import DotenvBackend
 from safetwilio.backends.interface import Found
@@ -199,7 +200,7 @@ def test_a_failure_on_the_way_leaves_the_file_as_it_was(
         raise OSError(28, "No space left on device")
 
     env.write_text("A=1\n")
-    where = {"mkstemp": disk.tempfile, "fsync": os, "replace": Path}[step]
+    where = {"mkstemp": private_files.tempfile, "fsync": os, "replace": Path}[step]
     monkeypatch.setattr(where, step, fail)
     with pytest.raises(BackendDenied) as caught:
         backend(env).save(fields(key), account=None)
@@ -240,11 +241,11 @@ def test_a_directory_that_cannot_be_synced_is_no_failure(
 def test_where_directories_cannot_be_synced_nothing_is_tried(
     env: Path, key: Key, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk.os, "name", "nt")
-    monkeypatch.delattr(disk.os, "fchown", raising=False)
-    monkeypatch.delattr(disk.os, "geteuid", raising=False)
-    disk._sync_directory(env.parent / "missing")
-    disk._keep_owner(env, -1)
+    monkeypatch.setattr(os, "name", "nt")
+    monkeypatch.delattr(os, "fchown", raising=False)
+    monkeypatch.delattr(os, "geteuid", raising=False)
+    private_files.sync_directory(env.parent / "missing")
+    private_files._keep_owner(env, -1)
     assert not disk.is_foreign_link(env)
     monkeypatch.undo()
     backend(env).save(fields(key), account=None)

@@ -2,7 +2,8 @@
 
 One table says which names mean which field; aliases and ``…_FILE`` twins are settled here, so that
 a backend only has to say what it found. A document may hold two records, an API key and what
-webhooks are signed with, and is asked for one of them: backends need not know for which.
+webhooks are signed with, and is asked for one of them: backends need not know for which. What may
+change the account is a third: a key, or the Auth Token.
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
 
 class Field(NamedTuple):
-    """One field of a record: its *name*, environment *variables* and *keys* in a JSON document."""
+    """One field of a record: its *name*, environment *variables* and *keys* in a JSON document.
+
+    Those that are *borrowed* are another field's: read, and never written over.
+    """
 
     name: str
     variables: tuple[str, ...]
     keys: tuple[str, ...]
     secret: bool = False
+    borrowed: tuple[str, ...] = ()
 
 
 class Kind(NamedTuple):
@@ -71,6 +76,7 @@ _SIGNING_FIELDS = (
         ("WEBHOOK_AUTH_TOKEN", "AUTH_TOKEN"),
         ("webhook_auth_token", "webhookAuthToken", "auth_token", "authToken"),
         secret=True,
+        borrowed=("AUTH_TOKEN", "auth_token", "authToken"),
     ),
     Field(
         "webhook_secondary_auth_token",
@@ -94,10 +100,27 @@ FIELDS = (*_API_KEY_FIELDS, *_SIGNING_FIELDS)
 PAIR = ("key_sid", "secret")
 API_KEY = Kind(_API_KEY_FIELDS, PAIR)
 SIGNING = Kind(_SIGNING_FIELDS, ("webhook_auth_token", "webhook_shared_keys"), any_of_them=True)
+ADMIN = Kind(_API_KEY_FIELDS, ("secret", "auth_token"), any_of_them=True)
+# The Auth Token under its own names, and under those that only webhooks have.
+TOKENS = Kind(
+    (
+        *(field for field in _API_KEY_FIELDS if field.name in {"account_sid", "auth_token"}),
+        *(
+            field._replace(
+                variables=tuple(name for name in field.variables if name not in field.borrowed),
+                keys=tuple(name for name in field.keys if name not in field.borrowed),
+            )
+            for field in _SIGNING_FIELDS[:2]
+        ),
+    ),
+    ("auth_token", "webhook_auth_token"),
+    any_of_them=True,
+)
 # AWS's managed schema TwilioMainApiKey has names of its own for the pair.
 _MAIN_KEY_NAME = "adminKeySid"
 _NEVER_BLANK = frozenset({"account_sid", *PAIR, "webhook_auth_token", "webhook_shared_keys"})
 _BY_NAME = {field.name: field for field in FIELDS}
+_WITH_TOKEN = (ADMIN, TOKENS)  # the others never hold it
 _wanted: ContextVar[Kind] = ContextVar("safetwilio_wanted", default=API_KEY)
 
 
@@ -141,6 +164,14 @@ def spellings(field: str, account: str | None) -> tuple[str, ...]:
     """Return every environment name of *field*: the main one, aliases and ``…_FILE`` twins."""
     names = [variable(field, account, n) for n in range(len(_BY_NAME[field].variables))]
     return (*names, *(f"{name}_FILE" for name in names))
+
+
+def spellings_to_replace(field: str, account: str | None) -> tuple[str, ...]:
+    """Return those environment names of *field* that give way when it is written."""
+    borrowed = _BY_NAME[field].borrowed
+    kept = {f"{name}{twin}" for name in borrowed for twin in ("", "_FILE")}
+    infix = f"TWILIO_{account.upper()}_" if account else "TWILIO_"
+    return tuple(n for n in spellings(field, account) if n.removeprefix(infix) not in kept)
 
 
 def variables(account: str | None) -> frozenset[str]:
@@ -191,13 +222,13 @@ class Document:
         }
         if self._broken:
             raise combined(self._broken)
-        token = fields.pop("auth_token", None)
+        token = None if wanted in _WITH_TOKEN else fields.pop("auth_token", None)
         places = (token.place,) if token else ()
         if not is_there(fields):
             alone = fields.get("account_sid")
             attempts, problems = self._attempts(account), tuple(self._problems)
             return Absent(attempts, places, problems, alone, self._version)
-        if wanted is API_KEY and _MAIN_KEY_NAME in self._texts:
+        if wanted in {API_KEY, ADMIN} and _MAIN_KEY_NAME in self._texts:
             fields["key_type"] = seal("main", f"{self.place} {_MAIN_KEY_NAME}", secret=False)
         return Found(Record(self.source, fields, self._version, tuple(self._problems), places))
 
@@ -238,7 +269,7 @@ class Document:
         try:
             text, problems = read_secret_file(path.reveal(), path.place)
         except ConfigurationError as error:
-            if field.name == "auth_token":  # it is named, and never needed
+            if field.name == "auth_token" and _wanted.get() not in _WITH_TOKEN:  # never needed
                 yield path
             else:
                 self._broken.append(error.with_traceback(None))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from safetwilio.backends.documents import spellings, variable
+from safetwilio.backends.documents import spellings_to_replace, variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,7 +73,7 @@ def _places(
     field: str, before: Mapping[str, SecretStr], account: str | None
 ) -> tuple[str, list[str]]:
     """Return the name that *field* is written under, and the other ones that it has now."""
-    there = [name for name in spellings(field, account) if name in before]
+    there = [name for name in spellings_to_replace(field, account) if name in before]
     return (there[0], there[1:]) if there else (variable(field, account), [])
 
 

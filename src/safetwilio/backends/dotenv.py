@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING
 from dotenv.parser import parse_stream
 from dotenv.variables import Variable, parse_variables
 
-from safetwilio.backends.disk import is_foreign_link, locked, read_text, write_private
+from safetwilio.backends.disk import is_foreign_link, read_text
 from safetwilio.backends.documents import (
     Document,
     contradiction,
     is_secret,
     is_whole,
-    spellings,
+    spellings_to_replace,
     variable,
     variables,
 )
 from safetwilio.backends.interface import Absent, Found, seal, silent
 from safetwilio.backends.locate import require_options
 from safetwilio.errors import BackendDenied, BackendError
+from safetwilio.private_files import locked, write_private
 from safetwilio.problems import Attempt, Problem
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ def _needed(bindings: Sequence[Binding], wanted: set[str]) -> list[Binding]:
 def _with_fields(text: str, fields: Mapping[str, SecretStr], account: str | None) -> Iterator[str]:
     """Yield *text* with each of *fields* in the place where it stood, new ones at the end."""
     newline = "\r\n" if "\r\n" in text else "\n"
-    owner = {name: field for field in fields for name in spellings(field, account)}
+    owner = {name: field for field in fields for name in spellings_to_replace(field, account)}
     left = dict(fields)
     last = newline
     for binding in parse_stream(StringIO(text)):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BACKEND_VARIABLE = "SAFETWILIO_BACKEND"
 WEBHOOK_BACKEND_VARIABLE = "SAFETWILIO_WEBHOOK_BACKEND"
+ADMIN_BACKEND_VARIABLE = "SAFETWILIO_ADMIN_BACKEND"
 ENVIRONMENT_VARIABLE = "SAFETWILIO_ENV"
 
 # One line for each backend shipped here; others come through the entry-point group.
@@ -108,6 +109,17 @@ def signing_references(
     name = backend_variable(account, WEBHOOK_BACKEND_VARIABLE)
     text = environment.get(name, "").strip()
     return parse(text, place=f"env {name}") if text else references(account, environment)
+
+
+def admin_references(account: str | None, environment: Mapping[str, str]) -> tuple[Reference, ...]:
+    """Return the chain that holds what may change *account*, empty if the environment names none.
+
+    ``SAFETWILIO_ADMIN_BACKEND``, for a named account ``SAFETWILIO_ADMIN_BACKEND_NAME``. Raises
+    :class:`safetwilio.errors.BackendError` (ST302) for a reference that cannot be read.
+    """
+    name = backend_variable(account, ADMIN_BACKEND_VARIABLE)
+    text = environment.get(name, "").strip()
+    return parse(text, place=f"env {name}") if text else ()
 
 
 def names_backend(account: str | None, environment: Mapping[str, str]) -> bool:

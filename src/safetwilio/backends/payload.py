@@ -17,6 +17,7 @@ from safetwilio.backends.documents import (
     field_called,
     is_secret,
     spellings,
+    spellings_to_replace,
     variable,
     wanted_fields,
 )
@@ -116,11 +117,11 @@ def merge(
 def _put(
     document: dict[str, Any], fields: Mapping[str, SecretStr], account: str | None, style: Style
 ) -> None:
-    for name in _OF_THE_KEY:
+    for name in _OF_THE_KEY if "key_sid" in fields else ():
         for spelling in _spellings(name, account):
             document.pop(spelling, None)
     for name, value in fields.items():
-        there = [spelling for spelling in _spellings(name, account) if spelling in document]
+        there = [each for each in _to_replace(name, account) if each in document]
         for spelling in there[1:]:
             del document[spelling]
         document[there[0] if there else _in_style(name, account, style)] = value.get_secret_value()
@@ -242,6 +243,14 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 def _spellings(field: str, account: str | None) -> tuple[str, ...]:
     keys = field_called(field).keys
     return (*(name for name in spellings(field, account) if not name.endswith("_FILE")), *keys)
+
+
+def _to_replace(name: str, account: str | None) -> tuple[str, ...]:
+    """Return the names that give way when the field *name* is written."""
+    field = field_called(name)
+    variables = spellings_to_replace(name, account)
+    keys = (key for key in field.keys if key not in field.borrowed)
+    return (*(v for v in variables if not v.endswith("_FILE")), *keys)
 
 
 def _in_style(field: str, account: str | None, style: Style) -> str:

@@ -1,0 +1,1 @@
+"""A fleet of processes in simulated time: what ``scale.py`` runs, and its test."""
