@@ -20,7 +20,8 @@ from safetwilio.errors import (
     InvalidCredentials,
 )
 from safetwilio.problems import Problem
-from safetwilio.provisioning import Provisioned, provision, require_account_sid, service_of
+from safetwilio.processes import service_of
+from safetwilio.provisioning import Provisioned, provision, require_account_sid
 from safetwilio.redaction import registry as registry_module
 from safetwilio.testing import Emulator, EmulatorServer
 from safetwilio.testing.faults import drop, reset, status

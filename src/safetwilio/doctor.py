@@ -15,6 +15,7 @@ from safetwilio.backends.documents import PAIR, SIGNING, spellings
 from safetwilio.backends.dotenv import DEFAULT_PATH
 from safetwilio.backends.interface import Absent, Found
 from safetwilio.backends.locate import (
+    ADMIN_BACKEND_VARIABLE,
     BACKEND_VARIABLE,
     WEBHOOK_BACKEND_VARIABLE,
     passed_over,
@@ -46,11 +47,13 @@ _SETTINGS = {"key_sid": "api_key", "secret": "api_secret"}
 _UNSOUND = frozenset({"failed", "fallback"})
 _OURS = "SAFETWILIO_"
 _OF_WEBHOOKS = "TWILIO_WEBHOOK_"
+# What begins so is a place, of the default account or of a named one.
+_OWN_PLACES = (f"{BACKEND_VARIABLE}_", WEBHOOK_BACKEND_VARIABLE, f"{ADMIN_BACKEND_VARIABLE}_")
 _SWITCHES = frozenset(
     f"{_OURS}{name}"
     for name in (
         *("BACKEND", "ADMIN_BACKEND", "BOOT", "REDACT", "ENV", "EMULATOR", "FINGERPRINT_KEY"),
-        *("HEARTBEAT", "TWILIO_OAI", "SUITE_CACHE"),
+        *("HEARTBEAT", "SERVICE", "JOURNAL", "PREVIOUS_KEY", "TWILIO_OAI", "SUITE_CACHE"),
     )
 )
 
@@ -269,9 +272,7 @@ def _unknown_switches() -> list[Problem]:
     unknown = sorted(
         name
         for name in os.environ
-        if name.startswith(_OURS)
-        and name not in _SWITCHES
-        and not name.startswith((f"{BACKEND_VARIABLE}_", WEBHOOK_BACKEND_VARIABLE))
+        if name.startswith(_OURS) and name not in _SWITCHES and not name.startswith(_OWN_PLACES)
     )
     known = {spelling for field in SIGNING.fields for spelling in spellings(field.name, None)}
     unknown += sorted(n for n in os.environ if n.startswith(_OF_WEBHOOKS) and n not in known)

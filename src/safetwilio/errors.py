@@ -18,6 +18,7 @@
     ├── RedactionError                ST7xx
     ├── RefusedBeforeSending          ST8xx
     ├── AccountOperationError         ST6xx
+    ├── JournalError                  ST950 to ST952
     └── UsageError                    ST9xx, the call came at the wrong time or in the wrong form
 
 ``ConfigurationError`` is on purpose neither a ``ValueError`` nor an ``AssertionError``: pydantic
@@ -204,6 +205,12 @@ class AccountOperationError(SafeTwilioError):
     """An operation on the Twilio account did not succeed (ST6xx)."""
 
     code = "ST600"
+
+
+class JournalError(SafeTwilioError):
+    """The journal of a run was altered (ST950), is in use (ST951) or cannot be written (ST952)."""
+
+    code = "ST950"
 
 
 class UsageError(SafeTwilioError):

@@ -6,40 +6,34 @@ deleted again if it cannot be kept, and the token is never written anywhere.
 
 from __future__ import annotations
 
-import os
-import re
-import secrets
 import time
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import SecretStr
 
-from safetwilio import shapes
-from safetwilio.admin.keys import LONGEST_NAME, KeySummary, create_key, delete_key, list_keys
-from safetwilio.backends import env
+from safetwilio.admin.identity import address_of, identity_of_token
+from safetwilio.admin.keys import KeySummary, create_key, delete_key, list_keys
+from safetwilio.admin.lineage import key_name, name_prefix
 from safetwilio.clients.probe import prove
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import ApiKey, mask
 from safetwilio.errors import AccountOperationError, ConfigurationError, InvalidCredentials
 from safetwilio.policy import break_glass, emulator_url
-from safetwilio.problems import Problem, command
-from safetwilio.rules import check_account_sid, check_emulated, check_region_or_edge, describe
+from safetwilio.problems import command
+from safetwilio.rules import check_account_sid, check_emulated
+from safetwilio.runbook.runs import new_run_id
 from safetwilio.store import CredentialStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from safetwilio.admin.identity import Address, Identity
     from safetwilio.admin.keys import NewKey
     from safetwilio.backends.interface import WritableBackend
     from safetwilio.clients.probe import KeyProof
+    from safetwilio.problems import Problem
 
-_PREFIX = "safetwilio"
-_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
-_ANYONE = "app"
-_LONGEST_ALIAS = 16
-_SUFFIX_BYTES = 2
 _PROOF_ATTEMPTS = 4
 _PAUSE = 1.0
 _NOT_KNOWN_YET = "ST320"
@@ -54,13 +48,6 @@ class Provisioned(NamedTuple):
     place: str
     kind: str | None
     leftovers: tuple[KeySummary, ...]
-
-
-class _Address(NamedTuple):
-    """The region and edge that the program's own client will use; a key is good in one region."""
-
-    region: str | None
-    edge: str | None
 
 
 def provision(  # noqa: PLR0913 - one argument for each thing asked for
@@ -86,13 +73,13 @@ def provision(  # noqa: PLR0913 - one argument for each thing asked for
     :class:`safetwilio.errors.AccountOperationError` (ST61x) if Twilio refuses, and ST32x if
     the key was made and kept, but could not be proven.
     """
-    _require_sound(account_sid, token)
-    address = _address(account)
+    admin_of = _require_sound(account_sid, token)
+    address = address_of(account)
     backend.require_writable()
-    prefix = _name_prefix(service, account)
-    name = _key_name(prefix)
+    prefix = name_prefix(service, account)
+    name = key_name(service, account, new_run_id())
     with break_glass(reason=f"safetwilio init: make the API key {name}"):
-        admin = _admin(account_sid, token, address)
+        admin = admin_of.client(account_sid, address)
         say("Checking the Account SID and Auth Token")
         earlier = list_keys(admin)
         prepare()
@@ -127,78 +114,21 @@ def require_account_sid(account_sid: str) -> None:
         raise InvalidCredentials([problem])
 
 
-def _require_sound(account_sid: str, token: SecretStr) -> None:
-    """Raise all that can be said about the two without asking Twilio."""
-    problem = _check_token(token.get_secret_value())
+def _require_sound(account_sid: str, token: SecretStr) -> Identity:
+    """Return the identity of the two, or raise all that can be said without asking Twilio."""
+    problems: list[Problem] = []
+    made: Identity | None = None
+    try:
+        made = identity_of_token(account_sid, token, "the Auth Token")
+    except InvalidCredentials as error:
+        problems += error.problems
     try:
         require_account_sid(account_sid)
     except InvalidCredentials as error:
-        found = [*error.problems, *([problem] if problem else [])]
-    else:
-        found = [problem] if problem else []
-    if found:
-        raise InvalidCredentials(found)
-
-
-def _check_token(text: str) -> Problem | None:
-    placeholder = shapes.is_placeholder(text)
-    if shapes.is_auth_token(text) and not placeholder:
-        return None
-    if placeholder:
-        return Problem(
-            code="ST208",
-            summary="The Auth Token is a placeholder.",
-            found_in=(f"the Auth Token ({describe(text)})",),
-            fix="Give the real one: show it on the first page of https://console.twilio.com, and "
-            "copy it from there.",
-        )
-    return Problem(
-        code="ST220",
-        summary="The Auth Token is malformed.",
-        found_in=(f"the Auth Token ({describe(text)})",),
-        fix="An Auth Token is 32 hexadecimal digits. Copy it again from the first page of "
-        "https://console.twilio.com.",
-    )
-
-
-def _address(account: str | None) -> _Address:
-    """Return where the program's client for *account* will send its requests."""
-    surroundings = env.document(account)
-    found = {name: surroundings.field(name, account) for name in _Address._fields}
-    values = {name: value for name, value in found.items() if value is not None}
-    problems = [
-        problem
-        for name, value in values.items()
-        if (problem := check_region_or_edge(name, value.reveal(), value.place)) is not None
-    ]
-    if problems:
+        problems[:0] = error.problems
+    if problems or made is None:
         raise InvalidCredentials(problems)
-    return _Address(**{n: values[n].reveal() if n in values else None for n in found})
-
-
-def _admin(account_sid: str, token: SecretStr, address: _Address) -> TwilioClient:
-    # The mapping keeps the client from reading the default account's region for a named account.
-    return TwilioClient(
-        account_sid,
-        token.get_secret_value(),
-        account_sid,
-        region=address.region,
-        edge=address.edge,
-        environment={"TWILIO_REGION": "", "TWILIO_EDGE": ""},
-    )
-
-
-def _name_prefix(service: str, account: str | None) -> str:
-    """Return how the names of this service's keys begin, of another account's never."""
-    owner = f"@{account[:_LONGEST_ALIAS]}" if account else ""  # no service has an @
-    room = LONGEST_NAME - len(_key_name(f"{_PREFIX}/{owner}/"))
-    return f"{_PREFIX}/{_NOT_IN_A_NAME.sub('-', service).strip('-')[:room] or _ANYONE}{owner}/"
-
-
-def _key_name(prefix: str) -> str:
-    """Return a name for a key made now; two made in the same second differ."""
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return f"{prefix}{now}-{secrets.token_hex(_SUFFIX_BYTES)}"
+    return made
 
 
 def _keep(
@@ -242,7 +172,7 @@ def _undo(admin: TwilioClient, made: NewKey, failure: Exception) -> None:
 
 def _prove_new(
     key: ApiKey,
-    address: _Address,
+    address: Address,
     *,
     account: str | None,
     say: Callable[[str], None],
@@ -263,12 +193,3 @@ def _prove_new(
     again = command("doctor --verify", account)
     say(f"The key stays in {key.source}; to ask again later: {again}")
     raise failure.of_account(account)
-
-
-def service_of(directory: str | None = None) -> str:
-    """Return a service name from the name of *directory* (default: the current one)."""
-    try:
-        where = os.path.abspath(directory or os.getcwd())  # noqa: PTH100, PTH109
-    except FileNotFoundError:  # the current directory was deleted
-        return _ANYONE
-    return os.path.basename(where) or _ANYONE  # noqa: PTH119

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 COMMANDS = ("init", "doctor", "fingerprint", "emulator")
-HELPS = (["--help"], *([*command.split(), "--help"] for command in (*COMMANDS, "webhook check")))
+NESTED = ("webhook check", "rotate", "rotate key", "rotate token", "rotate runs")
+HELPS = (["--help"], *([*command.split(), "--help"] for command in (*COMMANDS, *NESTED)))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ def _refusing(error: type[BaseException]) -> Callable[[str], str]:
 def _at_a_terminal(
     here: Here, monkeypatch: pytest.MonkeyPatch, ask: Callable[[str], str]
 ) -> subprocess.CompletedProcess[str]:
-    monkeypatch.setattr(prompts, "_somebody_is_there", lambda: True)
+    monkeypatch.setattr(prompts, "somebody_is_there", lambda: True)
     monkeypatch.setattr(getpass, "getpass", ask)
     monkeypatch.setattr("builtins.input", io.StringIO(f"{here.sid}\n").readline)
     return here.run("init")

@@ -1,12 +1,12 @@
-"""API keys: make, list, delete (``/2010-04-01/Accounts/{Sid}/Keys.json``).
+"""API keys: make, list, delete (``/2010-04-01/Accounts/{Sid}/Keys.json``), and their policies.
 
-These need a Main key or the master Auth Token; a Standard key gets 401. A creation is sent once:
-the transport repeats only what Twilio did not process.
+These need a Main key, a Restricted key that may, or the master Auth Token; a Standard key gets 401.
+A creation is sent once: the transport repeats only what Twilio did not process.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import SecretStr
 from twilio.base.exceptions import TwilioException, TwilioRestException
@@ -21,15 +21,15 @@ from safetwilio.shapes import KEY_PREFIX, is_key_secret, is_sid
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Sequence
 
     from safetwilio.clients.rest import TwilioClient
 
-LONGEST_NAME = 64
 _AUTHENTICATE = 20003
 _TEST_CREDENTIALS = 20008
 _NOT_FOUND = 404
 _SERVER_ERROR = 500
-_NO_OBJECT = (ValueError, AttributeError, TypeError)  # what Twilio's library makes of such JSON
+NO_OBJECT = (ValueError, AttributeError, TypeError)  # what Twilio's library makes of such JSON
 
 
 class NewKey(NamedTuple):
@@ -48,16 +48,17 @@ class KeySummary(NamedTuple):
     created: dt.datetime | None
 
 
-def create_key(client: TwilioClient, name: str) -> NewKey:
-    """Return a new Standard key called *name* (at most 64 characters) on *client*'s account.
+def create_key(client: TwilioClient, name: str, policy: Sequence[str] | None = None) -> NewKey:
+    """Return a new key called *name* (at most 64 characters) on *client*'s account.
 
+    It is a Restricted one that may do what the permissions of *policy* say, or a Standard one.
     Raises :class:`AccountOperationError` (ST601 not reached, ST610 refused, ST611 test
     credentials, ST615 suspended, ST612 anything else, ST613 when no answer came and the key may
     exist).
     """
     failure: AccountOperationError
     try:
-        made = client.new_keys.create(friendly_name=name)
+        made: Any = _created(client, name, policy)
         sid, secret = str(made.sid), SecretStr(str(made.secret))
         del made
         if is_sid(sid, KEY_PREFIX) and is_key_secret(secret.get_secret_value()):
@@ -68,9 +69,42 @@ def create_key(client: TwilioClient, name: str) -> NewKey:
         failure = _unanswered(error, name)
     except TwilioException as error:
         broken = getattr(error, "status", 0) >= _SERVER_ERROR
-        failure = _lost(name) if broken else _refused("make an API key", error)
-    except _NO_OBJECT:  # the error would show the answer, with the new secret
+        failure = _lost(name) if broken else refused("make an API key", error)
+    except NO_OBJECT:  # the error would show the answer, with the new secret
         failure = _lost(name)
+    raise failure
+
+
+def _created(client: TwilioClient, name: str, policy: Sequence[str] | None) -> object:
+    if policy is None:
+        return client.new_keys.create(friendly_name=name)
+    return client.iam.v1.new_api_key.create(
+        account_sid=str(client.account_sid),
+        friendly_name=name,
+        key_type="restricted",
+        policy={"allow": list(policy)},
+    )
+
+
+def fetch_policy(client: TwilioClient, sid: str) -> tuple[str, ...] | None:
+    """Return the permissions of the Restricted key *sid*, ``None`` for a key that has no policy.
+
+    Raises :class:`AccountOperationError` (ST601, ST610, ST611, ST612, ST615).
+    """
+    failure: AccountOperationError
+    what = "read the API key's policy"
+    try:
+        policy: Any = client.iam.v1.api_key(sid).fetch().policy
+        if policy is None:
+            return None
+        allowed = policy["allow"]
+        if isinstance(allowed, list) and allowed and all(isinstance(p, str) for p in allowed):
+            return tuple(allowed)
+        failure = no_answer_of_twilio(what)
+    except TwilioException as error:
+        failure = refused(what, error)
+    except (*NO_OBJECT, KeyError):
+        failure = no_answer_of_twilio(what)
     raise failure
 
 
@@ -86,12 +120,9 @@ def list_keys(client: TwilioClient) -> tuple[KeySummary, ...]:
             for key in client.keys.list()
         )
     except TwilioException as error:
-        failure = _refused("list the API keys", error)
-    except _NO_OBJECT:
-        failure = AccountOperationError(
-            "Could not list the API keys: the answer is not Twilio's. Is there a proxy?",
-            code="ST612",
-        )
+        failure = refused("list the API keys", error)
+    except NO_OBJECT:
+        failure = no_answer_of_twilio("list the API keys")
     raise failure
 
 
@@ -106,13 +137,14 @@ def delete_key(client: TwilioClient, sid: str) -> None:
     except TwilioException as error:
         if getattr(error, "status", None) == _NOT_FOUND:
             return
-        failure = _refused("delete the API key", error)
+        failure = refused("delete the API key", error)
     else:
         return
     raise failure
 
 
-def _refused(what: str, error: TwilioException) -> AccountOperationError:
+def refused(what: str, error: TwilioException) -> AccountOperationError:
+    """Return the error (ST601, ST610 to ST612, ST615) that Twilio refused to do *what*."""
     code = error.code if isinstance(error, TwilioRestException) else _code_of_page(error)
     if isinstance(error, TransportError):
         return _unreached(what, error)
@@ -149,6 +181,13 @@ def _code_of_page(error: TwilioException) -> object:
         return None
     except (AttributeError, ValueError):
         return None
+
+
+def no_answer_of_twilio(what: str) -> AccountOperationError:
+    """Return the error (ST612) that *what* got an answer that is not Twilio's."""
+    return AccountOperationError(
+        f"Could not {what}: the answer is not Twilio's. Is there a proxy?", code="ST612"
+    )
 
 
 def _unanswered(error: TransportError, name: str) -> AccountOperationError:

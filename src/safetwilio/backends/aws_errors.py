@@ -229,6 +229,7 @@ def _grant(message: str, secret: str, verb: str, role: str | None) -> str:
         return f"Let it call sts:AssumeRole on {role}, and let that role's trust policy name it."
     actions = {
         "read": "secretsmanager:GetSecretValue",
+        "look up": "secretsmanager:DescribeSecret",
         "write": "secretsmanager:PutSecretValue and secretsmanager:UpdateSecretVersionStage",
         "create": "secretsmanager:CreateSecret",
     }[verb]

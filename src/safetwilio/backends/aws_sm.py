@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 SERVICE = "AWS Secrets Manager"
 CURRENT = "AWSCURRENT"
-_ASIDE = "SAFETWILIO"  # where a new version waits: AWSPENDING belongs to AWS's own rotation
+ASIDE = "SAFETWILIO"  # where a new version waits: AWSPENDING belongs to AWS's own rotation
 _OPTIONS = ("region", "stage", "version", "role", "endpoint", TIMEOUT)
 _SESSION_NAME = "safetwilio"
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
@@ -172,7 +172,7 @@ class AwsBackend:
             SecretId=self._name,
             SecretString=text,
             ClientRequestToken=str(uuid.uuid4()),
-            VersionStages=[_ASIDE],
+            VersionStages=[ASIDE],
         )
         if stage in new["VersionStages"]:  # it is the secret's first, which AWS makes the current
             return

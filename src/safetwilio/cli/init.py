@@ -120,7 +120,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _make(arguments: argparse.Namespace, account: str | None) -> int:
     from safetwilio.cli.prompts import ask_for_account_sid, ask_for_token
-    from safetwilio.provisioning import provision, service_of
+    from safetwilio.processes import service_of
+    from safetwilio.provisioning import provision
 
     _require_name(arguments.service)
     target = _target(arguments.backend, account)

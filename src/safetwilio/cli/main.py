@@ -172,7 +172,7 @@ def _close_stdout() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from safetwilio.cli import doctor, emulator, fingerprint, init, webhook
+    from safetwilio.cli import doctor, emulator, fingerprint, init, rotate, webhook
 
     parser = _Parser(
         prog="safetwilio",
@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"safetwilio {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     command: Command
-    for command in (init, doctor, fingerprint, webhook, emulator):
+    for command in (init, doctor, rotate, fingerprint, webhook, emulator):
         command.add_parser(commands)
     for parser_of_command in commands.choices.values():
         parser_of_command.set_defaults(parser=parser_of_command)

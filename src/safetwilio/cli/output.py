@@ -11,7 +11,7 @@ from safetwilio.problems import faults_first, render_one
 from safetwilio.redaction.engine import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from safetwilio.problems import Problem
 
@@ -26,6 +26,21 @@ def say(text: str) -> None:
 def say_wrapped(text: str) -> None:
     """Tell people the one long line *text*, broken between words."""
     say(textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False))
+
+
+def say_lines(lines: Iterable[str]) -> None:
+    """Tell people *lines*, each broken between words and going on where it began."""
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip(" 0123456789.")))
+        say(
+            textwrap.fill(
+                line,
+                _WIDTH,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        )
 
 
 def say_problems(problems: Sequence[Problem]) -> None:

@@ -30,7 +30,7 @@ def ask_for_account_sid(given: str | None, account: str | None) -> str:
     if os.environ.get(name, "").strip():
         say(f"The Account SID is that of env {name}.")
         return os.environ[name].strip()
-    if not _somebody_is_there():
+    if not somebody_is_there():
         raise UsageError(
             "There is no terminal to ask at: give --account-sid SID, and pipe the Auth Token in "
             "with --token-stdin.",
@@ -62,8 +62,16 @@ def ask_for_secret(*, from_stdin: bool) -> SecretStr:
     return _asked("Secret", "--stdin", from_stdin=from_stdin)
 
 
+def ask_for_identity() -> SecretStr | None:
+    """Return what opens a sealed file, typed without showing it; ``None`` without an answer."""
+    try:
+        return SecretStr(_typed("Identity (AGE-SECRET-KEY-1...; Enter: make another key)", ""))
+    except UsageError:
+        return None
+
+
 def _asked(what: str, option: str, *, from_stdin: bool) -> SecretStr:
-    if _somebody_is_there():
+    if somebody_is_there():
         return SecretStr(_typed(what, option))
     if not from_stdin:
         raise UsageError(
@@ -100,7 +108,8 @@ def _typed(what: str, option: str) -> str:
     return answer
 
 
-def _somebody_is_there() -> bool:
+def somebody_is_there() -> bool:
+    """Return whether there is a terminal to ask at."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 

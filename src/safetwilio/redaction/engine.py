@@ -62,6 +62,7 @@ class Known:
     __slots__ = ("names", "payload", "text")
 
     def __init__(self) -> None:
+        """Know of nothing yet."""
         self.names: set[object] = set()  # in log records, all of one together
         self.payload = b""  # the last that a transport of Sentry's was handed
         self.text = ""  # the last message of a log record

@@ -1,0 +1,212 @@
+"""``safetwilio rotate token``: another Auth Token, in its places before it counts."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from safetwilio.cli.confirming import confirmed
+from safetwilio.cli.durations import duration
+from safetwilio.cli.output import say, say_lines, say_wrapped, show_json
+from safetwilio.cli.running import add_how, journals
+from safetwilio.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from safetwilio.rotation.overlap import Waiting
+    from safetwilio.rotation.token_run import SeenToken, TokenSubject
+    from safetwilio.runbook.runs import Run
+
+_PARTIAL = 4
+_LONGEST_WAIT = 3600.0
+
+_DESCRIPTION = """\
+Replace the master Auth Token of an account. A secondary token is made and put
+beside the old one in all its places; when what verifies webhooks has both, it
+is promoted, which kills the old one; then its places hold the new one alone. A
+standby that is in all its places already is promoted at once.
+
+Its places are those that SAFETWILIO_WEBHOOK_BACKEND, SAFETWILIO_BACKEND and
+SAFETWILIO_ADMIN_BACKEND name, as far as they hold the Auth Token.
+
+API keys go on working. A run that was interrupted or killed is gone on with by
+the same command.
+"""
+_EPILOG = """\
+when a token made now is promoted: what verifies webhooks must have it first, so
+give one of these
+  --overlap 15m  so long after it is in its places; programs with safetwilio
+                 look every 5 minutes
+  --moved        at once: everything has it, or nothing verifies webhooks
+Without any, the command ends with 4 once the standby is in its places. Run it
+again with one.
+
+exit codes:
+  0  done, and after a plan
+  1  failed; a token that works is in its places, and the report says what to do
+  2  wrong usage, or there is nobody to ask
+  4  the standby is in its places, and waits to be promoted
+
+examples:
+  safetwilio rotate token
+  safetwilio rotate token --yes --overlap 15m --standby
+  safetwilio rotate token --yes --moved --reason "ticket 4711: it was in a log"
+"""
+
+
+class _Chosen(NamedTuple):
+    """What is to be done, in the *run* that is gone on with, or in a new one."""
+
+    seen: SeenToken
+    subject: TokenSubject
+    run: Path | None
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``token`` to *commands*."""
+    parser = commands.add_parser(
+        "token",
+        help="replace the master Auth Token",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what")
+    what.add_argument(
+        "--backend", metavar="REFERENCES", help="the places of the token, with commas"
+    )
+    what.add_argument("--account", metavar="NAME", help="of get_client(NAME)")
+    what.add_argument(
+        "--standby", action="store_true", help="make the standby for the next time at the end"
+    )
+    what.add_argument(
+        "--subaccounts", action="store_true", help="replace those of the active subaccounts, too"
+    )
+    when = parser.add_argument_group("when it is promoted")
+    when.add_argument("--overlap", metavar="TIME", type=duration, help="such as 15m or 1d")
+    when.add_argument("--moved", action="store_true", help="everything has the standby already")
+    when.add_argument("--no-wait", action="store_true", help="end with 4 rather than wait")
+    add_how(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the plan, and carry it out if that is wanted."""
+    from safetwilio.admin.identity import find_identity
+    from safetwilio.policy import break_glass
+    from safetwilio.redaction import install
+    from safetwilio.rotation.token_run import look, plan
+    from safetwilio.runbook.runs import resume
+    from safetwilio.settings import require_account_name
+
+    install()
+    account = None if arguments.account is None else require_account_name(arguments.account)
+    seen = look(account, arguments.backend, find_identity(account))
+    with ExitStack() as stack:
+        reason = arguments.reason or "replace the Auth Token"
+        stack.enter_context(break_glass(reason=f"safetwilio rotate token: {reason}"))
+        chosen = _chosen(arguments, account, seen)
+        before = resume(chosen.run) if chosen.run else None
+        if before is not None:
+            stack.callback(before.close)
+        if arguments.roll_back:
+            say(f"Plan: take back what run {before.id if before else '(none)'} has made")
+        else:
+            say_lines(plan(chosen.subject, seen, before).lines())
+        is_wanted = confirmed(seen.account_sid, yes=arguments.yes, is_json=arguments.json)
+        if not is_wanted or (arguments.roll_back and before is None):
+            _show(arguments, chosen, (), None)
+            return 0
+        current = before or _begin(arguments, chosen)
+        stack.callback(current.close)
+        return _carry_out(arguments, account, chosen, current)
+
+
+def _chosen(arguments: argparse.Namespace, account: str | None, seen: SeenToken) -> _Chosen:
+    """Return the unfinished run about the same account, or what a new one is to do."""
+    from safetwilio.rotation.token_run import VERB, subject_in
+    from safetwilio.runbook.runs import unfinished
+
+    for path, facts in unfinished(journals(arguments)):
+        if facts.get("verb") != VERB:
+            continue
+        subject = subject_in(facts)
+        if subject.account_sid != seen.account_sid:
+            continue
+        if set(subject.places) != set(map(str, seen.places)):
+            raise UsageError(
+                f"The unfinished run {path.stem} is about the token in "
+                f"{', '.join(subject.places)}, not in {', '.join(map(str, seen.places))}: one of "
+                "them would be left with a dead token. Name its places with --backend, or close it "
+                f"with safetwilio rotate runs --close {path.stem}",
+                code="ST907",
+            )
+        return _Chosen(seen, subject, path)
+    subject = seen.subject(account, standby=arguments.standby, subaccounts=arguments.subaccounts)
+    return _Chosen(seen, subject, None)
+
+
+def _begin(arguments: argparse.Namespace, chosen: _Chosen) -> Run:
+    from safetwilio.rotation.token_run import VERB
+    from safetwilio.runbook.runs import new_run_id, start
+
+    return start(journals(arguments), new_run_id(), verb=VERB, subjects=[chosen.subject._asdict()])
+
+
+def _carry_out(
+    arguments: argparse.Namespace, account: str | None, chosen: _Chosen, current: Run
+) -> int:
+    from safetwilio.admin.identity import address_of
+    from safetwilio.cli.sealing import FileSealed
+    from safetwilio.rotation.overlap import Overlap
+    from safetwilio.rotation.token_run import TokenRun
+
+    token = TokenRun(
+        current,
+        chosen.seen,
+        Overlap(arguments.overlap, said=arguments.moved),
+        say=lambda text: say(f"... {text}"),
+        address=address_of(account),
+        sealed=FileSealed(current.path, "token", recipient=arguments.seal_to),
+    )
+    waiting: Sequence[Waiting] = ()
+    try:
+        if arguments.roll_back:
+            token.take_back()
+        else:
+            waiting = token.carry_out(0.0 if arguments.no_wait else _LONGEST_WAIT)
+    except KeyboardInterrupt:
+        say(f"Stopped half-way; the same command goes on with run {current.id}.")
+        raise
+    _show(arguments, chosen, waiting, current)
+    for each in waiting:
+        say_wrapped(f"The standby is in its places; waiting for {each.why}.")
+        say("Both tokens work. Run the same command again, with --moved once everything has it.")
+    if not waiting:
+        say(f"{'Taken back' if arguments.roll_back else 'Done'}. Journal: {current.path}")
+    return _PARTIAL if waiting else 0
+
+
+def _show(
+    arguments: argparse.Namespace,
+    chosen: _Chosen,
+    waiting: Sequence[Waiting],
+    current: Run | None,
+) -> None:
+    if not arguments.json:
+        return
+    from safetwilio.credentials import mask
+
+    document: dict[str, Any] = {
+        "changed": list(chosen.subject.places) if current else [],
+        "run": current.id if current else None,
+        "journal": str(current.path) if current else None,
+        "account": mask("account", chosen.seen.account_sid),
+        "places": list(chosen.subject.places),
+        "done": sorted(current.done) if current else [],
+        "waiting_for": waiting[0].why if waiting else None,
+    }
+    show_json(document)

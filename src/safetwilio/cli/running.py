@@ -1,0 +1,50 @@
+"""What all commands share that carry out a plan: their options, and where runs are noted."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_how(parser: argparse.ArgumentParser) -> None:
+    """Add to *parser* how a plan is carried out."""
+    how = parser.add_argument_group("how")
+    how.add_argument("--yes", action="store_true", help="do it; otherwise the plan is printed")
+    how.add_argument(
+        "--roll-back", action="store_true", help="take back what an unfinished run has made"
+    )
+    how.add_argument("--reason", metavar="TEXT", help="goes into the log if the token is used")
+    how.add_argument(
+        "--seal-to",
+        metavar="RECIPIENT",
+        type=_recipient,
+        help="an age public key, for a secret whose place does not answer (safetwilio[handoff])",
+    )
+    add_journal(how)
+    how.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+
+
+def add_journal(parser: argparse._ActionsContainer) -> None:
+    """Add ``--journal`` to *parser*."""
+    parser.add_argument(
+        "--journal",
+        metavar="DIR",
+        help="where runs are noted (default: SAFETWILIO_JOURNAL, or the user's state directory)",
+    )
+
+
+def journals(arguments: argparse.Namespace) -> Path:
+    """Return the directory of journals that *arguments* mean."""
+    from safetwilio.runbook.runs import directory_of_journals
+
+    return Path(arguments.journal) if arguments.journal else directory_of_journals(os.environ)
+
+
+def _recipient(text: str) -> str:
+    from safetwilio.runbook.sealing import check_recipient
+
+    return check_recipient(text)

@@ -1,0 +1,1 @@
+"""Plan, confirm, apply, resume: how safetwilio changes what cannot be changed back."""
