@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no SIG
 KILLED = -9
 POINTS = 50  # there are more
 SCRIPT = str(Path(__file__).with_name("killed_function.py"))
-EVERY = int(os.environ.get("SAFETWILIO_TEST_EVERY", "13"))
+EVERY = int(os.environ.get("SAFETWILIO_TEST_EVERY", "37"))
 
 
 def run(cloud: str, stop: int, events: list[Any]) -> int:
