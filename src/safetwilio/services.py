@@ -66,7 +66,11 @@ def read_services(path: Path) -> tuple[Service, ...]:
     services = found.pop("services", None)
     if found or not isinstance(services, dict) or not services:
         raise _not_right(path, "it has tables [services.NAME] and nothing else")
-    return tuple(_service(path, name, table) for name, table in services.items())
+    found_services = tuple(_service(path, name, table) for name, table in services.items())
+    labels = [service.label.strip("-") for service in found_services]
+    if len(set(labels)) < len(labels):  # keys are known by it
+        raise _not_right(path, "two services have the same label")
+    return found_services
 
 
 def chosen(services: Sequence[Service], names: Sequence[str]) -> tuple[Service, ...]:

@@ -98,7 +98,8 @@ def fetch_policy(client: TwilioClient, sid: str) -> tuple[str, ...] | None:
         if policy is None:
             return None
         allowed = policy["allow"]
-        if isinstance(allowed, list) and allowed and all(isinstance(p, str) for p in allowed):
+        is_list = isinstance(allowed, list) and bool(allowed) and set(policy) == {"allow"}
+        if is_list and all(isinstance(p, str) for p in allowed):
             return tuple(allowed)
         failure = no_answer_of_twilio(what)
     except TwilioException as error:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from safetwilio.clients.rest import TwilioClient
 
 _OK = 200
+_MAY_NOT = "ST610"
 _UNAUTHENTICATED = 401
 _SERVER_ERROR = 500
 _NONE_THERE = frozenset({400, 404})
@@ -110,6 +111,41 @@ def lives(identity: Identity, address: Address) -> bool:
     raise failure
 
 
+def require_own(client: TwilioClient) -> None:
+    """Raise unless the credential of *client* is one of the account that it names.
+
+    These requests act on the account that asks, whatever SID stands beside its key. Twilio lists an
+    account as its own owner, and before its subaccounts; a key that may not see the list shows by
+    another request whose it is. Raises :class:`AccountOperationError` (ST629 for another account's,
+    ST601, ST610, ST611, ST612, ST615).
+    """
+    what = "list the account"
+    failure: AccountOperationError
+    try:
+        found = {str(a.sid): str(a.owner_account_sid) for a in client.api.accounts.list()}
+    except TwilioException as error:
+        failure = refused(what, error)
+        if failure.code == _MAY_NOT and _reads_messages(client):
+            return
+    except NO_OBJECT:
+        failure = no_answer_of_twilio(what)
+    else:
+        owners = [sid for sid, owner in found.items() if sid == owner] or list(found)
+        if owners == [client.account_sid]:
+            return
+        failure = _of_another()
+    raise failure
+
+
+def _reads_messages(client: TwilioClient) -> bool:
+    """Return whether the key is accepted for what no parent's Standard key may read."""
+    try:
+        client.messages.list(limit=1, page_size=1)
+    except (TwilioException, *NO_OBJECT):
+        return False
+    return True
+
+
 def tokens_of_subaccounts(client: TwilioClient) -> dict[str, SecretStr]:
     """Return the SIDs and Auth Tokens of the active subaccounts of *client*'s account.
 
@@ -154,6 +190,14 @@ def _may_be_done(what: str, error: TwilioException) -> AccountOperationError:
 def _lost(what: str) -> AccountOperationError:
     return AccountOperationError(
         f"No answer came to the request to {what}; it may be done.", code="ST613"
+    )
+
+
+def _of_another() -> AccountOperationError:
+    return AccountOperationError(
+        "What may change the account is a key of another account than the SID beside it says, so "
+        "nothing was done. Put the key and the Account SID of the same account there.",
+        code="ST629",
     )
 
 

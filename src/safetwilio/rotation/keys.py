@@ -7,6 +7,7 @@ key is created by one request that is never repeated; if its answer is lost, the
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetwilio.admin.keys import create_key, delete_key, list_keys
@@ -15,7 +16,7 @@ from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import ApiKey, mask
 from safetwilio.errors import AccountOperationError, ConfigurationError, SafeTwilioError
 from safetwilio.rotation.places import fields_of
-from safetwilio.runbook.keeping import CONFIRMED_WITHIN, Clock, NotKept, Sealed, keep
+from safetwilio.runbook.keeping import Clock, NotKept, Sealed, keep
 from safetwilio.store import CredentialStore
 
 if TYPE_CHECKING:
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from safetwilio.admin.keys import KeySummary, NewKey
+    from safetwilio.credentials import KeyType
     from safetwilio.rotation.places import Held, Place
     from safetwilio.runbook.journal import Entry
     from safetwilio.runbook.runs import Notes
 
 KNOWN_WITHIN = 60.0
 """Seconds in which Twilio has to know a new key, or to have forgotten a deleted one."""
+LANDS_WITHIN = 120.0
+"""Seconds in which a write that was sent lands, or is seen by who reads."""
 _PAUSE = 1.0
 _CREATIONS = 3
 _LOST = "ST613"
@@ -87,6 +91,8 @@ class KeyRotation:
         """
         held = self._settled()
         mine = self._mine()
+        if held.key.sid == self.subject.old and mine & self._saved():
+            held = self._read_back(max(mine & self._saved()))
         if held.key.sid not in mine:
             if held.key.sid != self.subject.old:
                 raise self._changed(held)
@@ -129,11 +135,14 @@ class KeyRotation:
         """
         held = self._settled()
         mine = self._mine()
-        in_use = mine & {held.key.sid, *(entry.facts["sid"] for entry in self._noted("kept"))}
+        kept = {entry.facts["sid"] for entry in self._noted("kept")}
+        in_use = mine & {held.key.sid, *kept, *self._saved()}
         if in_use:
             raise AccountOperationError(
                 f"The new key {mask('key', min(in_use))} got to its place and may be in use, so it "
-                "was not taken back. Finish the run: the same command without --roll-back.",
+                "was not taken back. Finish the run: the same command without --roll-back. If "
+                "somebody has put the old key back, let go of the run: safetwilio rotate runs "
+                "--close RUN, and delete the new key in the Console.",
                 code="ST627",
             )
         self._delete(mine)
@@ -141,11 +150,39 @@ class KeyRotation:
         return {"deleted": sorted(mine)}
 
     def _settled(self) -> Held:
-        """Return what the place holds, once no write of a killed process can be on its way."""
+        """Return what the place holds, once no write of an earlier process can be on its way.
+
+        That is soon if the process was killed, and late if the place did not answer for long.
+        """
         held = self.place.held()
-        if held.key.sid == self.subject.old and self._noted("keeping"):
-            self._clock.wait(CONFIRMED_WITHIN)
-            held = self.place.held()
+        writes = self._noted("keeping")
+        if held.key.sid != self.subject.old or not writes:
+            return held
+        left = LANDS_WITHIN - _seconds_since(writes[-1].at)
+        if left > 0:
+            self._say(f"A write of an earlier process may be on its way: waiting {left:.0f} s")
+            self._clock.wait(left)
+        return self.place.held()
+
+    def _saved(self) -> set[str]:
+        """Return the SIDs whose write the place has confirmed, whatever it shows."""
+        return {entry.facts["sid"] for entry in self._noted("saved")}
+
+    def _read_back(self, sid: str) -> Held:
+        """Return what the place holds once it shows the key *sid*, which it has confirmed."""
+        end = self._clock.now() + LANDS_WITHIN
+        while (held := self.place.held()).key.sid != sid:
+            if held.key.sid != self.subject.old:
+                raise self._changed(held)
+            if self._clock.now() >= end:
+                raise AccountOperationError(
+                    f"{self.place} has confirmed the new key {mask('key', sid)}, but shows the old "
+                    f"one {LANDS_WITHIN:.0f} seconds later. Both keys work, and nothing was "
+                    "deleted. Run the same command again later. If somebody has put the old key "
+                    "back, let go of the run: safetwilio rotate runs --close RUN",
+                    code="ST625",
+                )
+            self._clock.wait(_PAUSE)
         return held
 
     def _noted(self, event: str) -> tuple[Entry, ...]:
@@ -155,7 +192,6 @@ class KeyRotation:
         """Return what the place holds once a new key is there; *orphans* have no secret left."""
         self._clear(orphans)
         made = self._create()
-        self._run.note("created", target=self.subject.target, sid=made.sid)
         key = ApiKey(
             self.subject.account_sid,
             made.sid,
@@ -164,13 +200,24 @@ class KeyRotation:
         )
         failure: SafeTwilioError | None = None
         try:
-            self._require_known(key, held)
+            self._run.note("created", target=self.subject.target, sid=made.sid)
+            self._require_kind(self._require_known(key, held))
+            self._run.note("keeping", target=self.subject.target, sid=key.sid)
         except SafeTwilioError as error:
             failure = error.with_traceback(None)
         if failure is not None:
-            self._delete({key.sid})
+            self._undo(key.sid)
             raise failure
         return self._put(fields_of(key, held.carried), key.sid, held)
+
+    def _require_kind(self, kind: KeyType | None) -> None:
+        """Raise ST622 if Twilio has made a key that may do more than was asked for."""
+        if self.subject.policy is not None and kind in {"standard", "main"}:
+            raise AccountOperationError(
+                f"Twilio made a {kind} key where a Restricted one was asked for, so it was deleted "
+                "again. Nothing else was changed.",
+                code="ST622",
+            )
 
     def _create(self) -> NewKey:
         for attempt in range(1, _CREATIONS + 1):
@@ -198,11 +245,11 @@ class KeyRotation:
         if not fields or sid not in mine:
             return None
         self._say("Going on with the key that was sealed")
+        self._run.note("keeping", target=self.subject.target, sid=sid)
         return self._put(fields, sid, held)
 
     def _put(self, fields: Mapping[str, SecretStr], sid: str, held: Held) -> Held:
         """Return what the place holds once *fields* are there in the stead of *held*."""
-        self._run.note("keeping", target=self.subject.target, sid=sid, replaces=held.version)
         self._say(f"Putting it into {self.place}")
         reason: Exception | None = None
         try:
@@ -216,18 +263,18 @@ class KeyRotation:
         except NotKept as error:
             reason = error.reason.with_traceback(None)
         if reason is not None:
-            self._delete({sid})
+            self._undo(sid)
             self._sealed.forget()
-            self._say("The new key could not be kept, so it was deleted again")
             raise reason
-        now = self.place.held()
-        if now.key.sid != sid:
-            raise self._changed(now)
-        return now
+        self._run.note("saved", target=self.subject.target, sid=sid)
+        return self._read_back(sid)
 
     def _mine(self) -> set[str]:
-        """Return the SIDs of the keys that carry the name of this run."""
-        return {key.sid for key in self._listed() if key.name == self.subject.name}
+        """Return the SIDs of the keys that carry the name of this run, none of another target's."""
+        made = self._run.noted("created")
+        theirs = {e.facts["sid"] for e in made if e.facts["target"] != self.subject.target}
+        mine = {key.sid for key in self._listed() if key.name == self.subject.name}
+        return mine - theirs
 
     def _listed(self) -> tuple[KeySummary, ...]:
         return list_keys(self._admin)
@@ -242,9 +289,14 @@ class KeyRotation:
             self._say(f"Deleting the key {mask('key', sid)}")
             delete_key(self._admin, sid)
 
-    def _require_known(self, key: ApiKey, held: Held) -> None:
+    def _undo(self, sid: str) -> None:
+        """Delete the key *sid*, which is in no place, also where the journal takes no more."""
+        delete_key(self._admin, sid)
+        self._say("The new key could not be used, so it was deleted again")
+
+    def _require_known(self, key: ApiKey, held: Held) -> KeyType | None:
         """Wait until Twilio accepts *key*, where *held* says that it is used; raise ST624."""
-        require_known(key, held, self._clock)
+        return require_known(key, held, self._clock)
 
     def _require_gone(self, sid: str, held: Held) -> None:
         """Raise ST628 unless Twilio lists *sid* no more, and refuses it where its secret is known.
@@ -282,8 +334,8 @@ class KeyRotation:
         )
 
 
-def require_known(key: ApiKey, held: Held, clock: Clock) -> None:
-    """Wait until Twilio accepts *key*, where *held* says that it is used.
+def require_known(key: ApiKey, held: Held, clock: Clock) -> KeyType | None:
+    """Wait until Twilio accepts *key*, where *held* says that it is used; return its kind.
 
     Raises :class:`AccountOperationError` (ST624) if it refuses *key* for :data:`KNOWN_WITHIN`, and
     :class:`safetwilio.errors.ConfigurationError` (ST214, ST321, ST322).
@@ -292,22 +344,24 @@ def require_known(key: ApiKey, held: Held, clock: Clock) -> None:
     end = clock.now() + KNOWN_WITHIN
     while True:
         try:
-            prove(client, key, validation_url=held.validation_url)
+            return prove(client, key, validation_url=held.validation_url).kind
         except ConfigurationError as error:
             failure = error.with_traceback(None)
-        else:
-            return
         if failure.code != _REFUSED:
             raise failure
         if clock.now() >= end:
             break
         clock.wait(_PAUSE)
     raise AccountOperationError(
-        f"Twilio still refuses the new key {mask('key', key.sid)} after {KNOWN_WITHIN:.0f} "
-        "seconds. The old key works. Look at https://status.twilio.com, and run the command "
+        f"Twilio still refuses the key {mask('key', key.sid)} after {KNOWN_WITHIN:.0f} "
+        "seconds. Nothing was deleted. Look at https://status.twilio.com, and run the command "
         "again.",
         code="ST624",
     )
+
+
+def _seconds_since(at: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
 
 
 def _client(key: ApiKey, held: Held) -> TwilioClient:

@@ -134,6 +134,16 @@ def key_in_use(target: Target) -> str | None:
     return sid.reveal() if sid else None
 
 
+def keys_in_chain(target: Target) -> set[str]:
+    """Return the SIDs of the keys in all places of *target*'s service: a later one is read, too.
+
+    Raises :class:`safetwilio.errors.ConfigurationError` (ST3xx) for a place that cannot be read.
+    """
+    answers = [load((reference,), target.account) for reference in target.service.places]
+    values = [a.record.fields.get("key_sid") for a in answers if isinstance(a, Found)]
+    return {value.reveal() for value in values if value is not None}
+
+
 def fields_of(key: ApiKey, carried: Mapping[str, SecretStr]) -> dict[str, SecretStr]:
     """Return what a document says of *key*, with what is *carried* over from the last one."""
     return {

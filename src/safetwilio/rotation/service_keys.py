@@ -6,6 +6,7 @@ that several services share is deleted when none of them holds it any more.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,10 +16,10 @@ from safetwilio.admin.lineage import key_name
 from safetwilio.clients.probe import prove
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import mask
-from safetwilio.errors import AccountOperationError, ConfigurationError
+from safetwilio.errors import AccountOperationError, ConfigurationError, JournalError
 from safetwilio.rotation.keys import KeyRotation, Subject
 from safetwilio.rotation.overlap import Waiting, wait
-from safetwilio.rotation.places import find_place
+from safetwilio.rotation.places import find_place, keys_in_chain
 from safetwilio.runbook.keeping import Clock, Sealed
 from safetwilio.runbook.plans import Plan, Step
 from safetwilio.store import CredentialStore
@@ -84,14 +85,24 @@ def subject_of(seen: Seen, run: str) -> Subject:
     listed = {key.sid: key for key in list_keys(admin)}
     kind = _kind(seen)
     if kind == "main" or sid not in listed:
+        why = (
+            "is a Main key, which no API makes. Make the next one in the Console."
+            if kind == "main"
+            else "lives, but Twilio does not list it among the account's. Look in the Console "
+            "whether it is of this account, and run the command again."
+        )
         raise AccountOperationError(
-            f"The key {mask('key', sid)} of {seen.target} is a Main key, which no API makes, or "
-            "one that Twilio does not list. Make the next one in the Console.",
-            code="ST622",
+            f"The key {mask('key', sid)} of {seen.target} {why}", code="ST622"
         )
     policy = service.policy
     if policy is None and kind != "standard":
         policy = fetch_policy(admin, sid)
+    if policy is None and kind == "restricted":  # a Standard one in its place could do anything
+        raise AccountOperationError(
+            f"The key {mask('key', sid)} of {seen.target} is a Restricted one, but Twilio does not "
+            "show its policy. Say in safetwilio.toml what the next one may do: policy = [...]",
+            code="ST622",
+        )
     created = listed[sid].created
     return Subject(
         target=str(seen.target),
@@ -106,10 +117,19 @@ def subject_of(seen: Seen, run: str) -> Subject:
 
 
 def subjects_of(facts: Mapping[str, Any]) -> tuple[Subject, ...]:
-    """Return the subjects in the first entry of a journal."""
-    return tuple(
-        Subject(**{**one, "policy": one["policy"] and tuple(one["policy"])})
-        for one in facts["subjects"]
+    """Return the subjects in the first entry of a journal.
+
+    Raises :class:`JournalError` (ST950) for one that another version has written.
+    """
+    with suppress(KeyError, TypeError):
+        return tuple(
+            Subject(**{**one, "policy": one["policy"] and tuple(one["policy"])})
+            for one in facts["subjects"]
+        )
+    raise JournalError(
+        "The journal of an unfinished run was written by another version, and cannot be gone on "
+        "with. See safetwilio rotate runs; --close lets go of it.",
+        code="ST950",
     )
 
 
@@ -161,6 +181,7 @@ class KeysRun:
         self._run = run
         self._overlap = overlap
         self._others = others
+        self._targets = {str(one.target): one.target for one in seen}
         self._say = say
         self._clock = clock or Clock()
         subjects = {subject.target: subject for subject in subjects_of(run.subject)}
@@ -217,7 +238,10 @@ class KeysRun:
         self._run.finish(**facts)
 
     def _retire(self, target: str, rotation: KeyRotation) -> None:
-        self._run.perform(steps_of(target)[1], lambda: rotation.retire(self._others()))
+        def retire() -> dict[str, Any]:
+            return rotation.retire(self._others() | keys_in_chain(self._targets[target]))
+
+        self._run.perform(steps_of(target)[1], retire)
 
     def _waiting(self) -> Iterator[Waiting]:
         for target, rotation in self._rotations.items():

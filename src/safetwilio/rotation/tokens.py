@@ -11,7 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from safetwilio.admin.identity import NEEDED, Address, Identity, identity_of_token
-from safetwilio.admin.tokens import create_secondary, delete_secondary, lives, promote
+from safetwilio.admin.tokens import (
+    create_secondary,
+    delete_secondary,
+    lives,
+    promote,
+    require_own,
+)
 from safetwilio.credentials import mask
 from safetwilio.errors import AccountOperationError
 from safetwilio.rotation.token_places import STANDBY, is_same
@@ -55,6 +61,7 @@ class TokenRotation:
         self.account_sid = account_sid
         self.places = tuple(places)
         self._identity = admin
+        self._is_own = False
         self._run = run
         self._say = say
         self._address = address or Address()
@@ -158,7 +165,7 @@ class TokenRotation:
 
     def _client(self, held: Sequence[HeldTokens]) -> TwilioClient:
         """Return a client that may change the account: the identity's, or the living token's."""
-        identity = self._identity
+        identity = self._own_identity()
         if identity is None:
             tokens = (each.token for each in held)
             alive = next((token for token in tokens if self._lives(token)), None)
@@ -166,6 +173,13 @@ class TokenRotation:
                 raise _nobody(self.account_sid)
             identity = self._identity_of(alive)
         return identity.client(self.account_sid, self._address)
+
+    def _own_identity(self) -> Identity | None:
+        """Return who changes the account, if it is a key, once it is known to be its own."""
+        if self._identity is not None and not self._is_own:
+            require_own(self._identity.client(self.account_sid, self._address))
+            self._is_own = True
+        return self._identity
 
     def _deployed(self, held: Sequence[HeldTokens]) -> SecretStr | None:
         """Return the standby that a place holds and Twilio accepts."""
@@ -255,7 +269,7 @@ class TokenRotation:
 
     def _ask_to_promote(self, token: SecretStr, standby: SecretStr) -> tuple[str, SecretStr]:
         """Ask once, with *token* or the key, and return what came of it, and the standby then."""
-        identity = self._identity or self._identity_of(token)
+        identity = self._own_identity() or self._identity_of(token)
         self._run.note("promoting")
         self._say("Promoting the secondary Auth Token")
         try:
@@ -268,7 +282,7 @@ class TokenRotation:
         if promoted is None:
             return "none there", standby
         if not is_same(promoted, standby):  # somebody else made another one in between
-            self._put_everywhere(promoted)
+            self._put_everywhere(self._counting(promoted))
             return "asked", promoted
         return "asked", standby
 

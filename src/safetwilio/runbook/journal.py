@@ -75,7 +75,7 @@ class Journal:
             failure = error
         if failure is not None:
             self.close()  # nothing may follow half a line
-            raise _not_written(self.path, failure)
+            raise _stopped(self.path, failure)
         self._entries.append(entry)
         self._chain = chain
 
@@ -263,6 +263,14 @@ def _read_all(handle: int) -> bytes:
 def _write_all(handle: int, data: bytes) -> None:
     while data:
         data = data[os.write(handle, data) :]
+
+
+def _stopped(path: Path, failure: OSError) -> JournalError:
+    return JournalError(
+        f"The journal {path} takes no more: {failure.strerror}. The run has begun, and stopped "
+        "here. Make room, and give the same command with the same journal: it goes on.",
+        code="ST952",
+    )
 
 
 def _not_written(path: Path, failure: OSError) -> JournalError:
