@@ -17,10 +17,10 @@ from keyring.util import platform_
 
 from safetwilio.backends import payload
 from safetwilio.backends.deadline import deadline_of, run
-from safetwilio.backends.disk import locked
 from safetwilio.backends.failures import Failures, silent
 from safetwilio.backends.interface import Absent, Found
 from safetwilio.backends.locate import require_options, unreadable
+from safetwilio.private_files import locked
 from safetwilio.problems import Attempt
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Killed anywhere, a rotation ends with one new key in its place: a fixed part of the crash matrix.
 
-Each third point of one rotation is here, and a few of each of the others. The whole takes an hour or
-more: ``python tests/rotation/crash_matrix.py``.
+Each third point of one rotation is here, and a few of each of the others. The whole takes an hour
+or more: ``python tests/rotation/crash_matrix.py``.
 """
 
 from __future__ import annotations
