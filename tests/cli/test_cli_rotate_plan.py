@@ -37,7 +37,7 @@ def _admin(newcomer: Newcomer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     newcomer.env.update(variables)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(rotation, "CONFIRMED_WITHIN", 0.0)  # nothing here is on its way
+    monkeypatch.setattr(rotation, "LANDS_WITHIN", 0.0)  # nothing here is on its way
 
 
 def put(path: Path, key: Key) -> Path:
@@ -186,7 +186,7 @@ def test_the_run_of_another_service_is_not_taken(here: Here) -> None:
 def test_the_run_of_another_project_of_the_same_name_is_not_taken(
     here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A copy of it, with the same key: to go on there would delete the key that is in use here."""
+    """A copy of it: to go on there, or to begin anew, would delete the key that is in use here."""
     old = old_key(here)
     assert here.run(*ROTATE).returncode == 4
     (new,) = here.made
@@ -194,11 +194,18 @@ def test_the_run_of_another_project_of_the_same_name_is_not_taken(
     copy = tmp_path / "copy" / here.directory.name
     put(copy / ".env", old)
     monkeypatch.chdir(copy)
-    plan = here.run("rotate", "key")
-    assert "Plan: rotate key" in plan.stderr
-    assert here.run("rotate", "key", "--yes", "--roll-back").returncode == 0
+    for words in ((), ("--yes", "--moved"), ("--yes", "--roll-back")):
+        done = here.run("rotate", "key", *words)
+        assert done.returncode == 2
+        said = " ".join(done.stderr.split())
+        assert f"of the unfinished run {run}, begun for {here.directory.name}" in said
+        assert f"in the directory {here.directory}." in said
+        assert f"safetwilio rotate runs --close {run}" in said
     assert here.made == [new]
+    assert is_alive(here, old)
     assert unfinished(here) == [run]
+    put(copy / ".env", old_key(here, "another.env"))
+    assert "Plan: rotate key" in here.run("rotate", "key").stderr
     monkeypatch.chdir(here.directory)
     assert "Plan: go on" in here.run("rotate", "key").stderr
 
@@ -216,7 +223,9 @@ def test_roll_back_takes_back_what_is_not_in_use(here: Here) -> None:
     assert unfinished(here) == []
     assert here.holds(old)
     assert here.made == []
-    assert here.run("rotate", "key", "--roll-back", "--yes").returncode == 0  # nothing is left
+    again = here.run("rotate", "key", "--roll-back", "--yes")
+    assert again.returncode == 3
+    assert again.stderr == "There is no run to take back. Nothing was changed.\n"
 
 
 def test_roll_back_leaves_what_is_in_its_place(here: Here) -> None:

@@ -137,6 +137,41 @@ def test_the_subaccounts(kept: Here) -> None:
     assert below.sid not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("begun", "given", "words"),
+    [
+        ([], ["--subaccounts"], "without --standby and without --subaccounts"),
+        ([], ["--standby"], "without --standby and without --subaccounts"),
+        (["--subaccounts"], [], "without --standby and with --subaccounts"),
+        (["--standby"], ["--subaccounts"], "with --standby and without --subaccounts"),
+    ],
+)
+def test_a_run_is_not_gone_on_with_for_something_else(
+    kept: Here, tmp_path: Path, begun: list[str], given: list[str], words: str
+) -> None:
+    assert kept.run(*ROTATE, "--yes", *begun).returncode == 4
+    (journal,) = journals(tmp_path)
+    before = journal.read_bytes(), kept.dotenv.read_bytes(), len(tokens(kept))
+    done = kept.run(*ROTATE, "--yes", "--moved", *given)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert f"[ST907] The unfinished run {journal.stem} was begun {words}." in said
+    assert f"safetwilio rotate runs --close {journal.stem}" in said
+    assert (journal.read_bytes(), kept.dotenv.read_bytes(), len(tokens(kept))) == before
+    assert kept.run(*ROTATE, "--yes", "--moved", *begun).returncode == 0
+
+
+def test_a_run_is_listed_with_its_beginning_its_places_and_what_is_next(kept: Here) -> None:
+    assert kept.run(*ROTATE, "--yes").returncode == 4
+    (run,) = document(kept.run("rotate", "runs", "--json").stdout)["runs"]
+    assert run["places"] == [["dotenv:.env"]]
+    assert run["directory"] == str(kept.directory)
+    listed = " ".join(kept.run("rotate", "runs").stderr.split())
+    assert f"rotate token, begun {run['began']} in {kept.directory}" in listed
+    assert "the default account: dotenv:.env" in listed
+    assert "Next: safetwilio rotate token as it was begun, with --moved once" in listed
+
+
 def document(text: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(text)
     return found
@@ -169,7 +204,9 @@ def test_roll_back_deletes_the_standby_as_long_as_it_is_none(kept: Here, tmp_pat
     assert {**kept.kept, STANDBY: ""} == {**before, STANDBY: ""}
     assert leaks(done.stderr, [str(gone)]) == []
     assert kept.run("rotate", "runs").returncode == 3
-    assert kept.run(*ROTATE, "--roll-back", "--yes").returncode == 0  # there is nothing
+    again = kept.run(*ROTATE, "--roll-back")  # nobody is asked
+    assert again.returncode == 3
+    assert again.stderr == "There is no run to take back. Nothing was changed.\n"
     assert len(journals(tmp_path)) == 1
 
 
@@ -182,7 +219,7 @@ def test_roll_back_after_the_promotion_is_refused(kept: Here) -> None:
     assert done.returncode == 1
     assert "nothing can be taken back" in done.stderr.replace("\n", " ")
     assert kept.kept == held
-    assert kept.run(*ROTATE, "--yes").returncode == 0
+    assert kept.run(*ROTATE, "--yes", "--subaccounts").returncode == 0
     require_rotated(kept)
 
 

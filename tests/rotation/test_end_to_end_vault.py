@@ -253,7 +253,7 @@ def test_two_commands_at_once_end_with_a_key_that_works(shop: Shop) -> None:
             thread.join()
         assert 0 in codes
         while rotate_key("--moved") != 0:  # what one of them left is finished or taken back
-            assert rotate_key("--roll-back") == 0
+            assert rotate_key("--roll-back") in {0, 3}  # 3: there is no run to take back
         assert shop.keys == {shop.require_alive()}
         programs[0].wait_for_more()
         require_success(shop, programs, before=before)

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from safetwilio.cli import rotate_key, rotate_token
-from safetwilio.cli.output import say, show_json
-from safetwilio.cli.running import add_journal, journals
+from safetwilio.cli.output import say, say_lines, show_json
+from safetwilio.cli.running import NOTHING, add_journal, journals
 from safetwilio.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
     from typing import Any
-
-_NOTHING = 3
 
 _DESCRIPTION = """\
 Replace a secret that is in use, so that nobody notices: the new one is in its place and proven
 before the old one goes. Without --yes, or a confirmation typed at the terminal, nothing is changed
 and the plan is printed.
+"""
+
+
+_RUNS = """\
+List the runs that are not finished: when each began, and where; its services and their places; and
+what is next.
+"""
+_RUNS_EPILOG = """\
+exit codes:
+  0  there are some
+  1  a journal cannot be read; the report says why
+  2  wrong usage, or there is no such run to close
+  3  nothing is unfinished
 """
 
 
@@ -47,7 +60,13 @@ def _help(parser: argparse.ArgumentParser) -> int:
 
 
 def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("runs", help="list the runs that are not finished")
+    parser = commands.add_parser(
+        "runs",
+        help="list the runs that are not finished",
+        description=_RUNS,
+        epilog=_RUNS_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_journal(parser)
     parser.add_argument(
         "--close", metavar="RUN", help="leave this one as it is, and list it no more"
@@ -63,15 +82,15 @@ def _list_runs(arguments: argparse.Namespace) -> int:
     directory = journals(arguments)
     if arguments.close is not None:
         _close(arguments.close, [path for path, _ in unfinished(directory)])
-    found = [_described(path.stem, facts) for path, facts in unfinished(directory)]
+    found = [_described(path, facts) for path, facts in unfinished(directory)]
     if arguments.json:
         show_json({"directory": str(directory), "runs": found})
     for run in found:
-        say(f"{run['run']}  {run['verb']}  {', '.join(run['targets'])}")
+        _say_run(run)
     if not found:
         say(f"No run in {directory} is unfinished.")
-        return _NOTHING
-    say("To go on with one: the same command that began it. To forget one: --close RUN")
+        return NOTHING
+    say("To forget one: --close RUN")
     return 0
 
 
@@ -90,6 +109,53 @@ def _close(name: str, paths: Sequence[Path]) -> None:
     say(f"Closed {name}. Nothing was changed; look in the Console for keys that it has made.")
 
 
-def _described(run: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    targets = [subject["target"] for subject in facts.get("subjects", ())]
-    return {"run": run, "verb": str(facts.get("verb", "?")), "targets": targets}
+def _say_run(run: Mapping[str, Any]) -> None:
+    where = f" in {run['directory']}" if run["directory"] else ""
+    began = f", begun {run['began']}" if run["began"] else ""
+    say(f"{run['run']}  {run['verb']}{began}{where}")
+    for target, places in zip(run["targets"], run["places"], strict=True):
+        say(f"  {target}: {', '.join(places)}")
+    say_lines([f"  Next: {run['next']}"])
+
+
+def _described(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    from safetwilio.runbook.journal import read
+
+    subjects = tuple(facts.get("subjects", ()))
+    done = {entry.facts.get("step") for entry in read(path) if entry.event == "done"}
+    directories = (facts.get("begun_in"), *(each.get("directory") for each in subjects))
+    return {
+        "run": path.stem,
+        "verb": str(facts.get("verb", "?")),
+        "began": _began(path.stem),
+        "directory": next((str(each) for each in directories if each), None),
+        "targets": [str(each.get("target", "?")) for each in subjects],
+        "places": [_places(each) for each in subjects],
+        "next": _next(str(facts.get("verb", "?")), subjects, done),
+    }
+
+
+def _began(run: str) -> str | None:
+    """Return the moment in the name of *run*, in ISO 8601; ``None`` if it is called otherwise."""
+    with suppress(ValueError):
+        return datetime.strptime(run.partition("-")[0], "%Y%m%dT%H%M%S%z").isoformat()
+    return None
+
+
+def _places(subject: Mapping[str, Any]) -> list[str]:
+    return [str(each) for each in subject.get("places", (subject.get("place", "?"),))]
+
+
+def _next(verb: str, subjects: Sequence[Mapping[str, Any]], done: Collection[str | None]) -> str:
+    """Return what somebody is to do about a run of *verb* whose steps *done* are done."""
+    from safetwilio.rotation.service_keys import steps_of
+    from safetwilio.rotation.token_run import VERB
+
+    if verb == VERB:
+        if "stand by" in done and "promote" not in done:
+            return (
+                f"safetwilio {verb} as it was begun, with --moved once everything has the standby"
+            )
+    elif all(steps_of(str(each.get("target")))[0] in done for each in subjects):
+        return f"safetwilio {verb} as it was begun, with --moved once nothing uses the old key"
+    return f"safetwilio {verb} as it was begun, which goes on with it"

@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safetwilio.cli.confirming import Identities, confirmed
 from safetwilio.cli.durations import duration
 from safetwilio.cli.output import say, say_lines, say_wrapped, show_json
-from safetwilio.cli.running import add_how, journals
-from safetwilio.errors import UsageError
+from safetwilio.cli.running import add_how, directory_here, journals, say_nothing_to_take_back
+from safetwilio.errors import AccountOperationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from safetwilio.cli.choosing import Chosen
     from safetwilio.rotation.keys import Subject
     from safetwilio.rotation.overlap import Overlap, Waiting
     from safetwilio.rotation.places import Target
-    from safetwilio.rotation.service_keys import Seen
-    from safetwilio.runbook.keeping import Sealed
+    from safetwilio.rotation.service_keys import KeysRun
     from safetwilio.runbook.runs import Run
-    from safetwilio.services import Service
 
 _PARTIAL = 4
-_DAY = 86400.0
+_HELD = "ST626"
 _LONGEST_WAIT = 3600.0
 
 _DESCRIPTION = """\
@@ -40,7 +39,8 @@ directory's, with the key that the program would load here.
 What may change the account (a Main key, a Restricted key that may, the Auth Token) is read from
 SAFETWILIO_ADMIN_BACKEND; without it the Auth Token is asked for, or piped in with --token-stdin.
 
-A run that was interrupted or killed is gone on with by the same command: nothing is made twice.
+A run that was interrupted or killed is gone on with by the same command, in the same directory:
+nothing is made twice. The services that it is not about get a new run.
 """
 _EPILOG = """\
 when the old key is deleted: Twilio keeps no time of last use, so give one or more of these
@@ -49,12 +49,13 @@ when the old key is deleted: Twilio keeps no time of last use, so give one or mo
   --heartbeats DIR  when the processes that write there (SAFETWILIO_HEARTBEAT) use the new key
   --moved           now: you know that everything uses the new key
 Without any, the command ends with 4 once the new key is in its place; both keys work then. Run it
-again with one of them.
+again with one of them. If another process waits with this run (ST951), end that with Ctrl-C first.
 
 exit codes:
   0  done, also when there was nothing to do ("changed": []), and after a plan
   1  failed; the old key works on, and the report says how to go on
-  2  wrong usage, or there is nobody to ask
+  2  wrong usage, or there is nobody to ask; nothing was changed
+  3  --roll-back, and there is no run to take back
   4  the new keys are in their places, and an old one waits to be deleted
 
 examples:
@@ -64,12 +65,12 @@ examples:
 """
 
 
-class _Chosen(NamedTuple):
-    """What is to be rotated: *targets*, or those of the *run* that is gone on with."""
+class _Part(NamedTuple):
+    """What became of what was *chosen*: in which *run*, and what it is *waiting* for."""
 
-    seen: tuple[Seen, ...]
-    subjects: tuple[Subject, ...]
-    run: Path | None
+    chosen: Chosen
+    run: Run | None = None
+    waiting: tuple[Waiting, ...] = ()
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -109,245 +110,214 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the plan, and carry it out if that is wanted."""
+    from safetwilio.cli.choosing import known_targets, parts_of, require_apart, targets_of
     from safetwilio.redaction import install
     from safetwilio.rotation.service_keys import look
-    from safetwilio.runbook.runs import resume
 
     install()
-    _require_sense(arguments)
-    targets = _targets(arguments)
+    targets = targets_of(arguments)
+    known, file = known_targets(arguments, targets)
+    overlap = _overlap(arguments)
     identities = Identities(from_stdin=arguments.token_stdin)
     seen = tuple(look(target, identities.of) for target in targets)
-    _require_apart(seen)
+    require_apart(seen)
     with ExitStack() as stack:
         stack.enter_context(identities.opened(f"safetwilio rotate key {arguments.reason or ''}"))
-        chosen = _chosen(arguments, seen)
-        if not chosen.seen:
-            say("Nothing to rotate.")
-            _show(arguments, [], chosen)
+        parts = parts_of(arguments, seen, known)
+        if not parts:
+            return _nothing(arguments)
+        begun = [_Part(chosen, _resumed(chosen, stack)) for chosen in parts]
+        if not _is_wanted(arguments, begun, _asked(known, file)):
+            _show(arguments, [_Part(chosen) for chosen in parts])
             return 0
-        before = resume(chosen.run) if chosen.run else None
-        if before is not None:
-            stack.callback(before.close)
-        if not _is_wanted(arguments, chosen, before):
-            _show(arguments, [], chosen)
-            return 0
-        current = before or _begin(arguments, chosen)
-        stack.callback(current.close)
-        return _carry_out(arguments, chosen, current, targets)
+        done = _carry_out_all(arguments, begun, partial(_keys_run, arguments, targets, overlap))
+    _show(arguments, done)
+    _report(done, rolled_back=arguments.roll_back)
+    return _PARTIAL if any(part.waiting for part in done) else 0
 
 
-def _require_sense(arguments: argparse.Namespace) -> None:
-    if arguments.config and (arguments.backend or arguments.account):
-        raise UsageError("--backend and --account go without --config.", code="ST907")
-
-
-def _require_apart(seen: Sequence[Seen]) -> None:
-    """Raise ST955 for services with one place: the second would find the first one's new key."""
-    known: dict[object, str] = {}
-    for one in seen:
-        first = known.setdefault(one.place.identity, str(one.target))
-        if first != str(one.target):
-            raise UsageError(
-                f"{first} and {one.target} keep their key in the same place, {one.place}. Let one "
-                "service stand for both; it is rotated once.",
-                code="ST955",
-            )
-
-
-def _targets(arguments: argparse.Namespace) -> tuple[Target, ...]:
-    """Return what the command line names: services of the file, or the one of this directory."""
-    from safetwilio.rotation.places import Target
-    from safetwilio.services import FILE, chosen, read_services
-
-    path = Path(arguments.config or FILE)
-    if arguments.config or (path.exists() and not (arguments.backend or arguments.account)):
-        services = chosen(read_services(path), arguments.service)
-    else:
-        services = (_service_here(arguments),)
-    return tuple(Target(service, account) for service in services for account in service.accounts)
-
-
-def _service_here(arguments: argparse.Namespace) -> Service:
-    from safetwilio.backends.locate import parse, references
-    from safetwilio.processes import service_of
-    from safetwilio.services import Service, is_service_name
-    from safetwilio.settings import require_account_name
-
-    account = None if arguments.account is None else require_account_name(arguments.account)
-    if arguments.backend:
-        places = parse(arguments.backend, place="--backend")
-    else:
-        places = references(account, os.environ)
-    if len(arguments.service) > 1 or not all(map(is_service_name, arguments.service)):
-        raise UsageError(
-            "Without safetwilio.toml there is one service, and --service names it: up to 40 "
-            "letters, digits and ._-, and no secret (the key's name is shown in the Console).",
-            code="ST906",
-        )
-    name = arguments.service[0] if arguments.service else service_of()
-    return Service(name, places, name, None, (account,))
-
-
-def _chosen(arguments: argparse.Namespace, seen: Sequence[Seen]) -> _Chosen:
-    """Return the unfinished run that is about some of *seen*, or the keys that are old enough."""
-    from safetwilio.rotation.service_keys import age_of, subject_of, subjects_of
-    from safetwilio.runbook.runs import new_run_id, unfinished
-
-    begun = tuple(unfinished(journals(arguments)))
-    for whatever in (False, True) if arguments.roll_back else (False,):
-        for path, facts in begun:
-            subjects = subjects_of(facts) if facts.get("verb") == "rotate key" else ()
-            mine = {s.target: s for s in subjects}
-            about = tuple(
-                one
-                for one in seen
-                if _is_about(path, mine.get(str(one.target)), one, whatever=whatever)
-            )
-            if about:
-                return _Chosen(about, tuple(mine[str(one.target)] for one in about), path)
+def _nothing(arguments: argparse.Namespace) -> int:
+    _show(arguments, [])
     if arguments.roll_back:
-        return _Chosen((), (), None)
-    name = new_run_id()
-    fresh = [(one, subject_of(one, name)) for one in seen]
-    if arguments.older_than is not None:
-        days = arguments.older_than / _DAY
-        ages = [age_of(subject) for _, subject in fresh]
-        fresh = [each for each, age in zip(fresh, ages, strict=True) if age is None or age >= days]
-    return _Chosen(tuple(one for one, _ in fresh), tuple(subject for _, subject in fresh), None)
+        return say_nothing_to_take_back()
+    say("Nothing to rotate.")
+    return 0
 
 
-def _is_about(path: Path, subject: Subject | None, one: Seen, *, whatever: bool) -> bool:
-    """Return whether the run with the journal at *path* goes on with the key that was seen.
+def _resumed(chosen: Chosen, stack: ExitStack) -> Run | None:
+    """Return the run that is gone on with; *stack* closes it."""
+    from safetwilio.runbook.runs import resume
 
-    It is the old one, or one that the run has made. If that got to the place already, its part is
-    left to do also when another key is there by now; and *whatever* is there, it is taken back.
-    """
-    from safetwilio.runbook.journal import read
-
-    if subject is None or subject.account_sid != one.held.key.account_sid:
-        return False
-    if subject.directory != one.place.directory:  # another project's, of the same name
-        return False
-    noted = [e for e in read(path) if e.facts.get("target") == subject.target]
-    is_kept = any(e.event == "kept" for e in noted)
-    if whatever or one.held.key.sid == subject.old:
-        return whatever or not is_kept  # after that somebody has put the old one back
-    return is_kept or any(e.facts.get("sid") == one.held.key.sid for e in noted)
+    if chosen.run is None:
+        return None
+    before = resume(chosen.run)
+    stack.callback(before.close)
+    return before
 
 
-def _is_wanted(arguments: argparse.Namespace, chosen: _Chosen, before: Run | None) -> bool:
+def _asked(known: Sequence[Target], file: str | None) -> str:
+    """Return whose places are looked at before an old key is deleted, as a line of the plan."""
+    if file is None:
+        others = "No safetwilio.toml is here: other services that may hold it are not known."
+    else:
+        others = f"Those of {file} are among them."
+    names = ", ".join(
+        f"{target} ({', '.join(map(str, target.service.places))})" for target in known
+    )
+    return f"  An old key is deleted if none of these holds it: {names}. {others}"
+
+
+def _is_wanted(arguments: argparse.Namespace, parts: Sequence[_Part], asked: str) -> bool:
     """Show the plan, and return whether it is to be carried out."""
     from safetwilio.rotation.service_keys import plan
 
-    if arguments.roll_back:
-        say(f"Plan: take back what run {before.id if before else '?'} has made")
-    else:
-        shown = plan(chosen.subjects, [one.identity for one in chosen.seen], before)
-        say_lines(shown.lines())
-    account = chosen.subjects[0].account_sid
+    for chosen, before, _ in parts:
+        if arguments.roll_back:
+            say(f"Plan: take back what run {before.id if before else '?'} has made")
+        else:
+            identities = [one.identity for one in chosen.seen]
+            say_lines(plan(chosen.subjects, identities, before).lines())
+    if not arguments.roll_back:
+        say_lines([asked])
+    account = parts[0].chosen.subjects[0].account_sid
     return confirmed(account, yes=arguments.yes, is_json=arguments.json)
 
 
-def _begin(arguments: argparse.Namespace, chosen: _Chosen) -> Run:
+def _begin(arguments: argparse.Namespace, chosen: Chosen) -> Run:
     from safetwilio.rotation.service_keys import VERB
     from safetwilio.runbook.runs import start
 
     name = chosen.subjects[0].name.rpartition("/")[2]
     subjects = [subject._asdict() for subject in chosen.subjects]
-    return start(journals(arguments), name, verb=VERB, subjects=subjects)
+    return start(journals(arguments), name, verb=VERB, subjects=subjects, begun_in=directory_here())
+
+
+def _carry_out_all(
+    arguments: argparse.Namespace,
+    parts: Sequence[_Part],
+    keys_run: Callable[[Chosen, Run], KeysRun],
+) -> list[_Part]:
+    """Carry out *parts*, one after the other; raise what the first one that fails raises.
+
+    One whose old key is still held by a service (ST626) is tried again at the end: the service may
+    be one of a later part.
+    """
+    done: list[_Part] = []
+    again: list[_Part] = []
+    with ExitStack() as stack:
+        for chosen, before, _ in parts:
+            current = before or _begin(arguments, chosen)
+            stack.callback(current.close)
+            part = _Part(chosen, current)
+            try:
+                done.append(_carry_out(arguments, part, keys_run))
+            except AccountOperationError as error:
+                if error.code != _HELD or chosen is parts[-1].chosen:
+                    raise
+                again.append(part)
+        done += [_carry_out(arguments, part, keys_run) for part in again]
+    return done
 
 
 def _carry_out(
-    arguments: argparse.Namespace, chosen: _Chosen, current: Run, targets: Sequence[Target]
-) -> int:
-    from safetwilio.rotation.service_keys import KeysRun
-
-    keys = KeysRun(
-        current,
-        chosen.seen,
-        _overlap(arguments),
-        say=lambda text: say(f"... {text}"),
-        others=partial(_held_elsewhere, arguments, targets),
-        sealed=_sealing(arguments, current),
-    )
+    arguments: argparse.Namespace, part: _Part, keys_run: Callable[[Chosen, Run], KeysRun]
+) -> _Part:
+    chosen, current, waiting = part
+    assert current is not None  # noqa: S101 - it was begun
+    keys = keys_run(chosen, current)
     try:
         if arguments.roll_back:
             keys.take_back()
-            waiting: tuple[Waiting, ...] = ()
         else:
             waiting = keys.carry_out(0.0 if arguments.no_wait else _LONGEST_WAIT)
     except KeyboardInterrupt:
         say(f"Stopped half-way; the same command goes on with run {current.id}.")
         raise
-    _show(arguments, waiting, chosen, current)
-    _report(waiting, current, rolled_back=arguments.roll_back)
-    return _PARTIAL if waiting else 0
+    return _Part(chosen, current, waiting)
+
+
+def _keys_run(
+    arguments: argparse.Namespace,
+    targets: Sequence[Target],
+    overlap: Overlap,
+    chosen: Chosen,
+    current: Run,
+) -> KeysRun:
+    from safetwilio.cli.choosing import held_elsewhere
+    from safetwilio.cli.sealing import FileSealed
+    from safetwilio.rotation.service_keys import KeysRun
+
+    return KeysRun(
+        current,
+        chosen.seen,
+        overlap,
+        say=lambda text: say(f"... {text}"),
+        others=partial(held_elsewhere, arguments, targets),
+        sealed=lambda target: FileSealed(current.path, target, recipient=arguments.seal_to),
+    )
 
 
 def _overlap(arguments: argparse.Namespace) -> Overlap:
-    from safetwilio.heartbeat import VARIABLE
+    """Return when the old keys may go.
+
+    Raises :class:`UsageError` (ST957) for heartbeats that cannot be listed: now, rather than when
+    the new keys are in their places.
+    """
+    from safetwilio.heartbeat import VARIABLE, read_heartbeats
     from safetwilio.rotation.overlap import Overlap
 
-    directory = arguments.heartbeats or os.environ.get(VARIABLE, "").strip()
+    directory = arguments.heartbeats
+    if not directory and not (arguments.moved or arguments.roll_back):
+        directory = os.environ.get(VARIABLE, "").strip()
+    if directory:
+        read_heartbeats(directory)
     return Overlap(arguments.overlap, Path(directory) if directory else None, said=arguments.moved)
 
 
-def _sealing(arguments: argparse.Namespace, current: Run) -> Callable[[str], Sealed]:
-    from safetwilio.cli.sealing import FileSealed
-
-    return lambda target: FileSealed(current.path, target, recipient=arguments.seal_to)
-
-
-def _held_elsewhere(arguments: argparse.Namespace, targets: Sequence[Target]) -> set[str]:
-    """Return the SIDs of the keys of all known services; a key may be shared."""
-    from safetwilio.rotation.places import Target, key_in_use
-    from safetwilio.services import FILE, read_services
-
-    path = Path(arguments.config or FILE)
-    if not (arguments.backend or arguments.account) and path.exists():
-        targets = [Target(s, account) for s in read_services(path) for account in s.accounts]
-    return {sid for target in targets if (sid := key_in_use(target)) is not None}
-
-
-def _show(
-    arguments: argparse.Namespace,
-    waiting: Sequence[Waiting],
-    chosen: _Chosen,
-    current: Run | None = None,
-) -> None:
+def _show(arguments: argparse.Namespace, parts: Sequence[_Part]) -> None:
     if arguments.json:
-        show_json(_as_dict(waiting, chosen, current))
+        show_json(_as_dict(parts))
 
 
-def _as_dict(waiting: Sequence[Waiting], chosen: _Chosen, current: Run | None) -> Mapping[str, Any]:
+def _as_dict(parts: Sequence[_Part]) -> Mapping[str, Any]:
+    """Return what became of *parts*; ``run`` and ``journal`` are those of the last one."""
     from safetwilio.credentials import mask
 
-    def state(subject: Subject) -> dict[str, Any]:
+    def state(part: _Part, subject: Subject) -> dict[str, Any]:
+        current = part.run
         kept = current.noted("kept", target=subject.target) if current else ()
         return {
             "service": subject.target,
             "place": subject.place,
             "old": mask("key", subject.old),
             "new": mask("key", kept[-1].facts["sid"]) if kept else None,
-            "waiting_for": next((w.why for w in waiting if w.target == subject.target), None),
+            "waiting_for": next((w.why for w in part.waiting if w.target == subject.target), None),
+            "run": current.id if current else None,
         }
 
+    all_of = [(part, subject) for part in parts for subject in part.chosen.subjects]
+    last = parts[-1].run if parts else None
     return {
-        "changed": [s.target for s in chosen.subjects] if current else [],
-        "run": current.id if current else None,
-        "journal": str(current.path) if current else None,
-        "keys": [state(subject) for subject in chosen.subjects],
+        "changed": [subject.target for part, subject in all_of if part.run],
+        "left": [
+            subject.target
+            for part, subject in all_of
+            if not part.run or any(each.target == subject.target for each in part.waiting)
+        ],
+        "run": last.id if last else None,
+        "journal": str(last.path) if last else None,
+        "keys": [state(part, subject) for part, subject in all_of],
     }
 
 
-def _report(waiting: Sequence[Waiting], current: Run, *, rolled_back: bool) -> None:
-    if rolled_back:
-        say(f"Taken back. The old keys are what they were. Journal: {current.path}")
-        return
-    if not waiting:
-        say(f"Done. Journal: {current.path}")
-        return
-    for each in waiting:
-        say_wrapped(f"{each.target}: the new key is in its place; waiting for {each.why}.")
-    say("Both keys work. Run the same command again, with --moved once nothing uses the old key.")
+def _report(parts: Sequence[_Part], *, rolled_back: bool) -> None:
+    for _, current, waiting in parts:
+        path = current.path if current else ""
+        if rolled_back:
+            say(f"Taken back. The old keys are what they were. Journal: {path}")
+        elif not waiting:
+            say(f"Done. Journal: {path}")
+        for each in waiting:
+            say_wrapped(f"{each.target}: the new key is in its place; waiting for {each.why}.")
+    if any(part.waiting for part in parts):
+        say("Both keys work. Run the same command again, with --moved once nobody has the old one.")

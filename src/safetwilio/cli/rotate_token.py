@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safetwilio.cli.confirming import confirmed
 from safetwilio.cli.durations import duration
 from safetwilio.cli.output import say, say_lines, say_wrapped, show_json
-from safetwilio.cli.running import add_how, journals
+from safetwilio.cli.running import add_how, directory_here, journals, say_nothing_to_take_back
 from safetwilio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,10 +30,11 @@ is promoted, which kills the old one; then its places hold the new one alone. A
 standby that is in all its places already is promoted at once.
 
 Its places are those that SAFETWILIO_WEBHOOK_BACKEND, SAFETWILIO_BACKEND and
-SAFETWILIO_ADMIN_BACKEND name, as far as they hold the Auth Token.
+SAFETWILIO_ADMIN_BACKEND name, as far as they hold the Auth Token. It is read
+there, and not asked for: there is no --token-stdin.
 
 API keys go on working. A run that was interrupted or killed is gone on with by
-the same command.
+the same command, with the same --standby and --subaccounts.
 """
 _EPILOG = """\
 when a token made now is promoted: what verifies webhooks must have it first, so
@@ -42,12 +43,14 @@ give one of these
                  look every 5 minutes
   --moved        at once: everything has it, or nothing verifies webhooks
 Without any, the command ends with 4 once the standby is in its places. Run it
-again with one.
+again with one. If another process waits with this run (ST951), end that with
+Ctrl-C first.
 
 exit codes:
   0  done, and after a plan
   1  failed; a token that works is in its places, and the report says what to do
-  2  wrong usage, or there is nobody to ask
+  2  wrong usage, or there is nobody to ask; nothing was changed
+  3  --roll-back, and there is no run to take back
   4  the standby is in its places, and waits to be promoted
 
 examples:
@@ -109,6 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
         reason = arguments.reason or "replace the Auth Token"
         stack.enter_context(break_glass(reason=f"safetwilio rotate token: {reason}"))
         chosen = _chosen(arguments, account, seen)
+        if arguments.roll_back and chosen.run is None:
+            _show(arguments, chosen, (), None)
+            return say_nothing_to_take_back()
         before = resume(chosen.run) if chosen.run else None
         if before is not None:
             stack.callback(before.close)
@@ -116,8 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
             say(f"Plan: take back what run {before.id if before else '(none)'} has made")
         else:
             say_lines(plan(chosen.subject, seen, before).lines())
-        is_wanted = confirmed(seen.account_sid, yes=arguments.yes, is_json=arguments.json)
-        if not is_wanted or (arguments.roll_back and before is None):
+        if not confirmed(seen.account_sid, yes=arguments.yes, is_json=arguments.json):
             _show(arguments, chosen, (), None)
             return 0
         current = before or _begin(arguments, chosen)
@@ -144,16 +149,37 @@ def _chosen(arguments: argparse.Namespace, account: str | None, seen: SeenToken)
                 f"with safetwilio rotate runs --close {path.stem}",
                 code="ST907",
             )
+        if not arguments.roll_back:
+            _require_same_options(arguments, subject, path)
         return _Chosen(seen, subject, path)
     subject = seen.subject(account, standby=arguments.standby, subaccounts=arguments.subaccounts)
     return _Chosen(seen, subject, None)
+
+
+def _require_same_options(arguments: argparse.Namespace, subject: TokenSubject, path: Path) -> None:
+    """Raise ST907 if the run at *path* was begun to do something else than is asked for now."""
+    begun = {"--standby": subject.standby, "--subaccounts": subject.subaccounts}
+    given = {"--standby": arguments.standby, "--subaccounts": arguments.subaccounts}
+    if begun == given:
+        return
+    words = " and ".join(
+        f"{'with' if is_wanted else 'without'} {option}" for option, is_wanted in begun.items()
+    )
+    raise UsageError(
+        f"The unfinished run {path.stem} was begun {words}. Nothing was changed. Finish it with "
+        "the options that it was begun with; what else you want is another run after it. Or close "
+        f"it: safetwilio rotate runs --close {path.stem}",
+        code="ST907",
+    )
 
 
 def _begin(arguments: argparse.Namespace, chosen: _Chosen) -> Run:
     from safetwilio.rotation.token_run import VERB
     from safetwilio.runbook.runs import new_run_id, start
 
-    return start(journals(arguments), new_run_id(), verb=VERB, subjects=[chosen.subject._asdict()])
+    subjects = [chosen.subject._asdict()]
+    run = new_run_id()
+    return start(journals(arguments), run, verb=VERB, subjects=subjects, begun_in=directory_here())
 
 
 def _carry_out(

@@ -6,8 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetwilio.cli.output import say
+from safetwilio.redaction.engine import redact
+
 if TYPE_CHECKING:
     import argparse
+
+
+NOTHING = 3
 
 
 def add_how(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +48,18 @@ def journals(arguments: argparse.Namespace) -> Path:
     from safetwilio.runbook.runs import directory_of_journals
 
     return Path(arguments.journal) if arguments.journal else directory_of_journals(os.environ)
+
+
+def directory_here() -> str:
+    """Return where the command was given, for who asks later; nothing if that looks secret."""
+    here = str(Path.cwd())
+    return here if redact(here) == here else ""
+
+
+def say_nothing_to_take_back() -> int:
+    """Say so, and return the exit code."""
+    say("There is no run to take back. Nothing was changed.")
+    return NOTHING
 
 
 def _recipient(text: str) -> str:

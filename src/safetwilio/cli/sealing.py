@@ -27,11 +27,12 @@ class FileSealed(Sealed):
     def seal(self, fields: Mapping[str, SecretStr]) -> None:
         """Seal *fields*, if somebody will be able to open the file.
 
-        Without a recipient the identity goes to the terminal and nowhere else.
+        Without a recipient the identity goes to the terminal and nowhere else: where stderr is a
+        file, nobody sees it, and the file would keep it.
         """
         from safetwilio.runbook import sealing
 
-        if not sealing.is_available() or not (self._recipient or somebody_is_there()):
+        if not sealing.is_available() or not (self._recipient or _somebody_sees()):
             return
         try:
             sealed = sealing.seal(fields, self._path, recipient=self._recipient)
@@ -56,3 +57,8 @@ class FileSealed(Sealed):
     def forget(self) -> None:
         """Delete the file."""
         self._path.unlink(missing_ok=True)
+
+
+def _somebody_sees() -> bool:
+    """Return whether somebody sits at the terminal that the identity is shown on."""
+    return somebody_is_there() and sys.__stderr__ is not None and sys.__stderr__.isatty()
