@@ -168,7 +168,19 @@ def test_a_look_and_a_new_key_are_written(
     assert not after.is_idle()
     assert not after.is_idle(after.told_at + 119)
     assert after.is_idle(after.told_at + 120)
-    assert not after._replace(refresh_age=None).is_idle(1e10)
+    assert after.idle_after == 120
+    never = after._replace(refresh_age=None)
+    assert never.idle_after is None
+    assert not never.is_idle(1e10)
+
+
+@needs_proc
+@pytest.mark.usefixtures("configured")
+def test_whose_clock_it_is(directory: Path) -> None:
+    safetwilio.boot()
+    assert edited(directory, host="container", namespace=None).by_our_clock
+    assert not edited(directory, boot_id="0" * 8).by_our_clock
+    assert not edited(directory, boot_id=None).by_our_clock
 
 
 def test_at_its_end_a_process_removes_its_file(directory: Path, key: Key) -> None:

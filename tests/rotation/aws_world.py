@@ -50,6 +50,10 @@ class Rotated(NamedTuple):
     def _moto(self) -> Any:
         return get_backend("secretsmanager")[ACCOUNT][REGION].secrets[NAME]
 
+    def give(self, token: str, **fields: str) -> None:
+        """Give the pending version of *token* what is current, with other *fields*."""
+        self._moto().versions[token]["secret_string"] = json.dumps({**self.holds(), **fields})
+
     def set_up(self, *, enabled: bool = True) -> None:
         """Let Secrets Manager rotate the secret, or no more."""
         secret = self._moto()

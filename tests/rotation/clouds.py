@@ -51,6 +51,13 @@ class Twilio:
         account.keys.put(key.sid, key)
         return key
 
+    def grow_older(self, seconds: float = 7200.0) -> None:
+        """Let every key be made so many *seconds* earlier."""
+        keys = self.emulator.account.keys
+        for _, key in [*keys.newest_first()]:
+            created = key.created - timedelta(seconds=seconds)
+            keys.put(key.sid, dataclasses.replace(key, created=created, updated=created))
+
     def works(self, sid: str, secret: str) -> bool:
         """Return whether Twilio accepts this pair."""
         key = self.emulator.account.keys.get(sid)

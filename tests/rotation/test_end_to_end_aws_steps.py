@@ -12,8 +12,10 @@ from aws_server import NAME, REFERENCE, AwsServer
 from aws_world import CREATE, FINISH, SET, STEPS, TEST, Rotated, refusal, rotated
 from clouds import at_once
 
+from safetwilio.credentials import mask
 from safetwilio.errors import SafeTwilioError
 from safetwilio.rotation.aws_lambda import handler
+from support import assert_silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +100,28 @@ def test_a_key_that_does_not_work_never_becomes_current(world: Rotated, step: st
     assert world.require_alive() == old
 
 
+@pytest.mark.parametrize("step", [TEST, FINISH])
+def test_a_key_of_another_account_never_becomes_current(world: Rotated, step: str) -> None:
+    (old,) = world.twilio.keys
+    other = world.twilio.emulator.create_account()
+    foreign = other.create_key("standard")
+    token = world.begin()
+    world.give(
+        token,
+        accountSid=foreign.account_sid,
+        apiKeySid=foreign.sid,
+        apiKeySecret=foreign.secret,
+    )
+    for each in (CREATE, SET):
+        world.step(each, token)
+    error = refusal(partial(world.step, step, token))
+    assert error.code == "ST638"
+    assert mask("account", other.sid) in str(error)
+    assert_silent(error, [foreign.secret, *world.twilio.secrets])
+    assert world.require_alive() == old
+    assert world.twilio.keys.keys() == {old}
+
+
 def test_a_key_that_somebody_put_there_again_is_never_deleted(world: Rotated) -> None:
     """Compared by SID: the version before may hold the key of the current one."""
     world.rotate()
@@ -127,6 +151,7 @@ def test_a_version_that_has_another_stage_keeps_its_key(world: Rotated) -> None:
 def test_two_at_once_make_one_key(world: Rotated, attempt: int) -> None:
     (old,) = world.twilio.keys
     for _ in range(1 + attempt % 2):
+        world.twilio.grow_older()
         token = world.begin()
         for step in STEPS:
             raised = at_once(*[partial(world.step, step, token)] * 3)
@@ -151,6 +176,7 @@ def test_the_one_that_comes_second_finds_a_key_that_works(world: Rotated) -> Non
 
 def test_the_one_that_finishes_second_deletes_nothing_that_is_in_use(world: Rotated) -> None:
     world.rotate()
+    world.twilio.grow_older()
     second = world.require_alive()
     token = world.begin()
     world.step(CREATE, token)

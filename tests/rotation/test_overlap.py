@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,16 @@ import pytest
 
 from safetwilio.errors import UsageError
 from safetwilio.heartbeat import beat, writing
+from safetwilio.processes import this_process
+from safetwilio.rotation import overlap as overlaps
 from safetwilio.rotation.overlap import Answer, Overlap
+from safetwilio.runbook.keeping import Clock
 from support import caught, clean_environment, new_key
 from test_store import api_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import tzinfo
     from pathlib import Path
 
     from support import Key
@@ -53,12 +58,45 @@ def new() -> Key:
     return new_key()
 
 
+class Times:
+    """Two clocks: one that only grows, and the one on the wall, which may jump."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Begin with both right."""
+        self.passed = self.jumped = 0.0
+        times = self
+
+        class Wall(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+                ahead = timedelta(seconds=times.passed + times.jumped)
+                return datetime.now(tz) + ahead
+
+        now, wall = Clock.now, time.time
+        monkeypatch.setattr(Clock, "now", lambda clock: now(clock) + self.passed)
+        monkeypatch.setattr(overlaps, "datetime", Wall)
+        monkeypatch.setattr(time, "time", lambda: wall() + self.passed + self.jumped)
+
+
+@pytest.fixture
+def times(monkeypatch: pytest.MonkeyPatch) -> Times:
+    return Times(monkeypatch)
+
+
 def ago(seconds: float) -> str:
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
 
 
 def asked(overlap: Overlap, old: Key, new: Key, kept_at: str | None = None) -> Answer:
     return overlap.ask(old.sid, new.sid, kept_at or ago(0))
+
+
+def moved_elsewhere(directory: Path, **changes: object) -> Path:
+    """Let the only heartbeat be one of another host."""
+    (path,) = directory.glob("*.json")
+    there = {"host": "elsewhere", "boot_id": "0" * 8, **changes}
+    path.write_text(json.dumps(json.loads(path.read_text()) | there))
+    return path.rename(directory / "elsewhere.json")
 
 
 def uses(key: Key, account: str = "default") -> None:
@@ -195,3 +233,99 @@ def test_all_that_is_given_has_to_be(
         assert "more seconds" in answer.why
     if key == "old":
         assert "1 with the old key" in answer.why
+
+
+def test_a_clock_that_is_behind_makes_no_process_idle(
+    directory: Path, old: Key, new: Key, times: Times
+) -> None:
+    """It looks as silent as one that is, until it is seen to be."""
+    uses(old)
+    path = moved_elsewhere(directory, told_at=time.time() - 660)
+    uses(new)
+    overlap = Overlap(heartbeats=directory)
+    answer = asked(overlap, old, new)
+    assert not answer.is_over
+    assert "; silent; waiting 600 more seconds to be sure)" in answer.why
+    times.passed += 400
+    assert "waiting 200 more" in asked(overlap, old, new).why
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {"told_at": time.time() - 660}))
+    assert "waiting 600 more" in asked(overlap, old, new).why, "it has looked"
+    times.passed += 590
+    assert not asked(overlap, old, new).is_over
+    assert not asked(Overlap(heartbeats=directory), old, new).is_over, "another has not watched"
+    times.passed += 11
+    assert asked(overlap, old, new).is_over
+
+
+def test_our_own_clock_that_jumps_makes_no_process_elsewhere_idle(
+    directory: Path, old: Key, new: Key, times: Times
+) -> None:
+    uses(old)
+    moved_elsewhere(directory)
+    uses(new)
+    overlap = Overlap(heartbeats=directory)
+    assert "silent" not in asked(overlap, old, new).why
+    times.jumped += 10_000
+    answer = asked(overlap, old, new)
+    assert not answer.is_over
+    assert "silent; waiting" in answer.why
+
+
+@pytest.mark.skipif(this_process().boot_id is None, reason="the system does not say it")
+def test_a_process_of_our_own_clock_is_idle_at_once(
+    directory: Path, old: Key, new: Key, times: Times
+) -> None:
+    uses(old)
+    moved_elsewhere(directory, host="container", boot_id=this_process().boot_id)
+    times.passed += 601
+    uses(new)
+    assert asked(Overlap(heartbeats=directory), old, new).is_over
+
+
+def test_a_process_that_never_looks_by_age_is_never_idle(
+    directory: Path, old: Key, new: Key, times: Times
+) -> None:
+    uses(old)
+    moved_elsewhere(directory, refresh_age=None)
+    uses(new)
+    overlap = Overlap(heartbeats=directory)
+    assert not asked(overlap, old, new).is_over
+    times.passed += 10**6
+    assert not asked(overlap, old, new).is_over
+
+
+@pytest.mark.parametrize("jump", [901, -10_000])
+def test_a_clock_that_jumps_ends_no_overlap_of_a_run_that_goes_on(
+    old: Key, new: Key, times: Times, jump: float
+) -> None:
+    overlap = Overlap(seconds=900)
+    kept_at = ago(0)
+    assert not asked(overlap, old, new, kept_at).is_over
+    times.jumped += jump
+    times.passed += 300
+    assert not asked(overlap, old, new, kept_at).is_over
+    times.jumped = 0.0
+    times.passed += 601
+    assert asked(overlap, old, new, kept_at).is_over
+
+
+def test_a_clock_that_jumps_before_the_first_question_counts_for_nothing(
+    old: Key, new: Key, times: Times
+) -> None:
+    overlap = Overlap(seconds=900)
+    kept_at = ago(0)
+    times.jumped += 901
+    assert asked(overlap, old, new, kept_at).why == "900 more seconds"
+
+
+def test_a_run_that_is_gone_on_with_believes_the_wall_only_of_before(
+    old: Key, new: Key, times: Times
+) -> None:
+    overlap = Overlap(seconds=900)
+    kept_at = ago(600)
+    assert asked(overlap, old, new, kept_at).why == "300 more seconds"
+    times.jumped += 300
+    assert asked(overlap, old, new, kept_at).why == "300 more seconds"
+    times.passed += 301
+    assert asked(overlap, old, new, kept_at).is_over

@@ -20,7 +20,7 @@ from safetwilio.heartbeat.writing import (
     measure,
     reason_of,
 )
-from safetwilio.processes import Alive, Process, is_alive
+from safetwilio.processes import Alive, Process, is_alive, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,11 +59,24 @@ class Heartbeat(NamedTuple):
     def is_idle(self, now: float | None = None) -> bool:
         """Return whether the process looks for the key before it sends a request again.
 
-        It has not looked for twice *refresh_age* until *now* (wall clock), as the parent of a
-        server's workers, which sends none: it holds the old key, but would find the new one.
+        It has not looked for :attr:`idle_after` until *now* (wall clock), as the parent of a
+        server's workers, which sends none: it holds the old key, but would find the new one. That
+        is known only :attr:`by_our_clock`: another host's may be slow. There, the file has to stay
+        as it is for so long.
         """
         age = (time.time() if now is None else now) - self.told_at
-        return self.refresh_age is not None and age >= _IDLE * self.refresh_age
+        return self.idle_after is not None and age >= self.idle_after
+
+    @property
+    def idle_after(self) -> float | None:
+        """The seconds without a look after which the process looks before it sends."""
+        return None if self.refresh_age is None else _IDLE * self.refresh_age
+
+    @property
+    def by_our_clock(self) -> bool:
+        """Whether the process has this one's clock: it runs on the same machine, not restarted."""
+        boot_id = self.process.boot_id
+        return boot_id is not None and boot_id == this_process().boot_id
 
     @property
     def host(self) -> str:

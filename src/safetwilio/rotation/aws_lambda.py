@@ -2,8 +2,8 @@
 
 Secrets Manager calls it four times for a rotation, and again for a step that failed. A version's
 value can be given once, so of two calls for one step, one key gets there; the other is deleted by
-who made it. The key that gave way lives until the next rotation, for its users may not have looked
-yet; with ``SAFETWILIO_PREVIOUS_KEY=delete`` it goes at once.
+who made it. The key that gave way lives until a rotation that begins an hour later, for its users
+may not have looked yet; with ``SAFETWILIO_PREVIOUS_KEY=delete`` it goes at once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typing_extensions import override
 
+from safetwilio.admin.keys import list_keys
 from safetwilio.backends.announced import aws_secret, is_of_aws
 from safetwilio.backends.aws_rotation import PENDING, PREVIOUS, AwsVersions
 from safetwilio.backends.aws_sm import CURRENT
@@ -25,7 +26,7 @@ from safetwilio.redaction import install
 from safetwilio.rotation.keys import require_known
 from safetwilio.rotation.places import Held, Place, held_in
 from safetwilio.rotation.service_keys import look_into, subject_of
-from safetwilio.rotation.shared_keys import SharedRotation, discard, orphans
+from safetwilio.rotation.shared_keys import SharedRotation, discard, orphans, outlived
 from safetwilio.rotation.unattended import (
     LoggedRun,
     RunName,
@@ -42,10 +43,11 @@ from safetwilio.runbook.keeping import Clock
 from safetwilio.shapes import KEY_PREFIX, is_sid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from pydantic import SecretStr
 
+    from safetwilio.admin.keys import KeySummary
     from safetwilio.backends.aws_rotation import Stages
     from safetwilio.backends.locate import Reference
 
@@ -97,7 +99,7 @@ def handler(event: Mapping[str, Any], context: object = None) -> None:  # noqa: 
 
     Raises :class:`AccountOperationError` (ST636 for an event that asks for nothing that can be
     done, ST637 for a secret that ``SAFETWILIO_BACKEND`` does not name, ST638 if the pending version
-    holds no key that works, ST639, and ST6xx of Twilio's answers), and
+    holds no key that works or one of another account, ST639, and ST6xx of Twilio's answers), and
     :class:`safetwilio.errors.ConfigurationError` (ST2xx, ST3xx). The key that is current works on
     in any case.
     """
@@ -161,7 +163,7 @@ class _Rotation:
 
     def test(self) -> None:
         """Prove the key in the pending version."""
-        self._require_works(self._pending())
+        self._require_works()
         log.info("%s: Twilio accepts the pending key", self._asked.step)
 
     def finish(self, stages: Stages) -> None:
@@ -173,7 +175,7 @@ class _Rotation:
         current = stages.version_with(CURRENT)
         if current is None:
             raise no_event(f"no version of the secret is {CURRENT}")
-        self._require_works(self._pending())
+        self._require_works()
         before = stages.version_with(PREVIOUS)
         self._delete(stages, {before} if before else set())
         failure: BackendError | None = None
@@ -196,10 +198,12 @@ class _Rotation:
     def _delete(self, stages: Stages, versions: Iterable[str]) -> None:
         """Delete the keys of those *versions* that nothing but the stage of the one before keeps.
 
-        Also those that earlier rotations of this secret made and no version holds.
+        Also those that earlier rotations of this secret made and no version holds. Unless all that
+        gave way goes at once, a key stays while its users may not have looked yet.
         """
         gone = {each for each in versions if stages.is_only_previous(each)}
-        sids = {version: self._sid_in(version) for version in stages.of}
+        staged = [version for version, its in stages.of.items() if its]  # AWS shows no others
+        sids = {version: self._sid_in(version) for version in staged}
         if any(sid is None for version, sid in sids.items() if version not in gone):
             log.warning("No key is deleted: a version with a stage holds none that can be read")
             return
@@ -210,8 +214,29 @@ class _Rotation:
         with acting_as(seen.identity):
             admin = seen.admin()
             kept = in_use | {sid for sid in sids.values() if sid}
-            going |= orphans(admin, self._name.prefix, kept)
+            if self._gives_way_at_once:
+                going |= orphans(admin, self._name.prefix, kept)
+            else:
+                keys = list_keys(admin)
+                before = sids.get(stages.version_with(PREVIOUS) or "")
+                history = [seen.held.key.sid, *([before] if before else [])]
+                gone = outlived(keys, history, self._name.prefix)
+                self._show_left(going - gone - in_use, keys)
+                going = (going & gone) | (gone - kept)
             discard(admin, going - in_use, say=say, clock=self._clock)
+
+    def _show_left(self, sids: Collection[str], keys: Iterable[KeySummary]) -> None:
+        """Log that the keys *sids* stay though no version with a stage will hold them."""
+        for key in keys:
+            if key.sid not in sids:
+                continue
+            say(f"{mask('key', key.sid)} stays: what took its place is not an hour old")
+            if not key.name.startswith(self._name.prefix):
+                log.warning(
+                    "%s was not made by this function, which will not find it again. Delete it "
+                    "when nobody uses it.",
+                    mask("key", key.sid),
+                )
 
     def _sid_in(self, version: str) -> str | None:
         failure: BackendError | None = None
@@ -232,7 +257,19 @@ class _Rotation:
             raise self._useless(f"the version with the stage {PENDING} has no value")
         return held
 
-    def _require_works(self, held: Held) -> None:
+    def _require_works(self) -> None:
+        """Raise ST638 unless the pending key works, and is of the account of the current one.
+
+        A running program takes no key of another account (ST224), and a new one would work there.
+        """
+        held = self._pending()
+        ours = self._current.held().key.account_sid
+        if held.key.account_sid != ours:
+            raise self._useless(
+                f"the version with the stage {PENDING} belongs to the account "
+                f"{mask('account', held.key.account_sid)}, and the current one to "
+                f"{mask('account', ours)}"
+            )
         refused = False
         try:
             require_known(held.key, held, self._clock)

@@ -4,14 +4,16 @@ Secret Manager publishes when a secret should be rotated, and Pub/Sub delivers t
 The name of the new key comes from the message, so a second delivery finds what the first one did. A
 message is not trusted: it can rotate what ``SAFETWILIO_BACKEND`` names, and nothing else.
 
-The key that gave way lives until the next rotation, for its users may not have looked yet; with
-``SAFETWILIO_PREVIOUS_KEY=delete`` it goes at once. Keys in older versions are deleted. The versions
-stay as they are, for nobody needs to be allowed more than to read and to add them.
+The key that gave way lives until a rotation an hour later or more, for its users may not have
+looked yet; with ``SAFETWILIO_PREVIOUS_KEY=delete`` it goes at once. Keys in older versions are
+deleted, once what took their place is an hour old: messages that are forged or come close together
+must take no key from its users. The versions stay as they are, for nobody needs to be allowed more
+than to read and to add them.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from safetwilio.admin.keys import list_keys
@@ -21,7 +23,7 @@ from safetwilio.backends.locate import open_backend
 from safetwilio.errors import BackendDenied, BackendError, BackendUnavailable
 from safetwilio.redaction import install
 from safetwilio.rotation.service_keys import look, subject_of
-from safetwilio.rotation.shared_keys import SharedRotation, discard, orphans
+from safetwilio.rotation.shared_keys import SharedRotation, discard, orphans, outlived
 from safetwilio.rotation.unattended import (
     LoggedRun,
     RunName,
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 
 _ROTATE = "SECRET_ROTATE"
 _SWITCHED_OFF = "ST335"
+RECENT = timedelta(minutes=10)
+"""A key that is younger is the answer to a message that does not say when it was published."""
 _LOOKED_BACK = 10  # versions; two belong to a rotation of which something else came in between
 
 
@@ -98,9 +102,10 @@ def _rotate(seen: Seen, name: RunName, said: GoogleMessage, *, at_once: bool) ->
 
 def _is_fulfilled(subject: Subject, said: GoogleMessage) -> bool:
     """Return whether the key is younger than the message, which then came a second time."""
-    if subject.created is None or said.published is None:
+    if subject.created is None:
         return False
-    return datetime.fromisoformat(subject.created) > said.published
+    published = said.published or datetime.now(UTC) - RECENT
+    return datetime.fromisoformat(subject.created) > published
 
 
 def _is_of_run(seen: Seen, name: RunName) -> bool:
@@ -112,18 +117,23 @@ def _is_of_run(seen: Seen, name: RunName) -> bool:
 def _clear_up(seen: Seen, name: RunName, *, at_once: bool) -> None:
     """Delete the keys in older versions but for the one before, and what earlier runs left behind.
 
-    By now nobody can tell which of them a rotation has deleted already, so all are.
+    By now nobody can tell which of them a rotation has deleted already, so all are. Unless all that
+    gave way goes at once, a key stays while its users may not have looked yet.
     """
     admin = seen.admin()
     held = seen.place.held()
     sids = list(_sids(seen, int(held.version or 0)))
-    names = {key.sid: key.name for key in list_keys(admin)}
+    keys = list_keys(admin)
+    names = {key.sid: key.name for key in keys}
     kept = {sid for sid, each in names.items() if each == name.key_name}
     kept |= {held.key.sid, seen.identity.username}
-    before = next((sid for sid in sids if sid in names and sid not in kept), None)
-    if before is not None and not at_once:
-        kept |= {before, *_of_one_run(names, names[before], name)}
-    going = {sid for sid in sids if sid in names} | orphans(admin, name.prefix, sids)
+    if at_once:
+        going = {sid for sid in sids if sid in names} | orphans(admin, name.prefix, sids)
+    else:
+        history = [sid for sid in sids if sid in names and sid not in kept]
+        going = outlived(keys, history, name.prefix)
+        for before in history[:1]:
+            kept |= _of_one_run(names, names[before], name)
     discard(admin, going - kept, say=say, clock=Clock())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -18,14 +19,18 @@ from safetwilio.errors import AccountOperationError, SafeTwilioError
 from safetwilio.rotation.keys import KNOWN_WITHIN, KeyRotation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
+    from safetwilio.admin.keys import KeySummary
     from safetwilio.clients.rest import TwilioClient
     from safetwilio.rotation.places import Held
     from safetwilio.runbook.keeping import Clock
 
 SETTLED_AFTER = timedelta(hours=1)
-"""After this no process is left that could put a key into its place that it made before."""
+"""After this no process is left that could put a key into its place that it made before.
+
+Nor one that uses a key which another replaced so long ago: its users have looked since.
+"""
 _SETTLES_WITHIN = 10.0
 _PAUSE = 1.0
 
@@ -105,4 +110,29 @@ def orphans(
         if key.name.startswith(prefix)
         and key.sid not in kept
         and (not age or (key.created is not None and key.created < before))
+    }
+
+
+def outlived(keys: Iterable[KeySummary], history: Iterable[str], prefix: str) -> set[str]:
+    """Return which of *keys* gave way so long ago that nobody uses them any more.
+
+    *history* are the SIDs that held the place, the last one first, which is never among them. Of
+    the keys whose names begin with *prefix* those count, too, that are not in *history*: they held
+    the place before it begins, or never. How long ago a key gave way is told by when the one that
+    took its place was made. Where Twilio did not say that, nothing is outlived.
+    """
+    found = tuple(keys)
+    until = datetime.now(UTC) - SETTLED_AFTER
+    made = {key.sid: key.created for key in found if key.created is not None}
+    in_order = [sid for sid in dict.fromkeys(history) if sid in made]
+    settled = {sid for sid in in_order if made[sid] < until}
+    gone = {sid for newer, sid in pairwise(in_order) if {newer, sid} <= settled}
+    # Of the others nobody knows what took their place: at the latest, the next that did.
+    if not settled.issuperset(in_order[:1]) or not in_order:
+        until = max((made[sid] for sid in settled), default=datetime.min.replace(tzinfo=UTC))
+    known = set(in_order)
+    return gone | {
+        key.sid
+        for key in found
+        if key.name.startswith(prefix) and key.sid in made.keys() - known and made[key.sid] < until
     }
