@@ -133,7 +133,8 @@ def test_an_account_name_that_is_none_is_wrong_usage(here: Here, name: str) -> N
 
 @pytest.mark.parametrize(
     ("service", "middle"),
-    [("Ünïcödé ✓ app", "n-c-d-app"), ("請求書", "app"), ("x" * 200, "x" * 31), ("", "my-app"),
+    [("Ünïcödé ✓ app", "n-c-d-app"), ("請求書", "app"), ("", "my-app"),
+     ("x" * 200, "x" * 25 + "-aa20c"),  # the mark tells it from others that begin so
      ("../../etc/passwd", "..-..-etc-passwd"), ("a\nb\x1b[31m", "a-b-31m")],
 )  # fmt: skip
 def test_any_service_name_makes_a_key_name_that_fits(here: Here, service: str, middle: str) -> None:
