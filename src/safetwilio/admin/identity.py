@@ -7,6 +7,7 @@ looks there; a document that holds a key and the Auth Token means the key.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from safetwilio.backends import env
@@ -17,7 +18,7 @@ from safetwilio.backends.locate import ADMIN_BACKEND_VARIABLE, admin_references,
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import ApiKey, AuthToken, mask
 from safetwilio.errors import AccountOperationError, InvalidCredentials
-from safetwilio.policy import emulator_url
+from safetwilio.policy import break_glass, emulator_url
 from safetwilio.problems import Problem, faults, for_account
 from safetwilio.redaction.registry import register
 from safetwilio.rules import (
@@ -31,7 +32,7 @@ from safetwilio.rules import (
 from safetwilio.shapes import is_auth_token, is_placeholder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pydantic import SecretStr
 
@@ -95,6 +96,16 @@ class Identity:
             edge=address.edge,
             environment={"TWILIO_REGION": "", "TWILIO_EDGE": ""},
         )
+
+
+@contextmanager
+def acting_as(identities: Iterable[Identity], reason: str) -> Iterator[None]:
+    """Let *identities* be used in this block, for *reason* if one is the Auth Token."""
+    if all(identity.kind == "key" for identity in identities):
+        yield
+        return
+    with break_glass(reason=reason):
+        yield
 
 
 def find_identity(account: str | None) -> Identity | None:

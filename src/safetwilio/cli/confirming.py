@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from safetwilio.cli.output import say
 from safetwilio.cli.prompts import ask_for_token, somebody_is_there
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from safetwilio.admin.identity import Identity
 
@@ -39,16 +38,11 @@ class Identities:
             )
         return self._found[where]
 
-    @contextmanager
-    def opened(self, reason: str) -> Iterator[None]:
+    def opened(self, reason: str) -> AbstractContextManager[None]:
         """Let an Auth Token that was found be used within this block, for *reason*."""
-        from safetwilio.policy import break_glass
+        from safetwilio.admin.identity import acting_as
 
-        if all(identity.kind == "key" for identity in self._found.values()):
-            yield
-            return
-        with break_glass(reason=reason):
-            yield
+        return acting_as(self._found.values(), reason)
 
 
 def confirmed(account_sid: str, *, yes: bool, is_json: bool) -> bool:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safetwilio.cli.confirming import Identities, confirmed
 from safetwilio.cli.durations import duration
 from safetwilio.cli.output import say, say_lines, say_wrapped, show_json
-from safetwilio.cli.running import add_how, directory_here, journals, say_nothing_to_take_back
+from safetwilio.cli.running import (
+    PARTIAL,
+    add_how,
+    carry_out,
+    directory_here,
+    journals,
+    say_nothing_to_take_back,
+)
 from safetwilio.errors import AccountOperationError
 
 if TYPE_CHECKING:
@@ -25,9 +32,7 @@ if TYPE_CHECKING:
     from safetwilio.rotation.service_keys import KeysRun
     from safetwilio.runbook.runs import Run
 
-_PARTIAL = 4
 _HELD = "ST626"
-_LONGEST_WAIT = 3600.0
 
 _DESCRIPTION = """\
 Make another API key for each service, put it in the place of the one in use, prove it, and delete
@@ -133,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
         done = _carry_out_all(arguments, begun, partial(_keys_run, arguments, targets, overlap))
     _show(arguments, done)
     _report(done, rolled_back=arguments.roll_back)
-    return _PARTIAL if any(part.waiting for part in done) else 0
+    return PARTIAL if any(part.waiting for part in done) else 0
 
 
 def _nothing(arguments: argparse.Namespace) -> int:
@@ -222,18 +227,10 @@ def _carry_out_all(
 def _carry_out(
     arguments: argparse.Namespace, part: _Part, keys_run: Callable[[Chosen, Run], KeysRun]
 ) -> _Part:
-    chosen, current, waiting = part
+    chosen, current, _ = part
     assert current is not None  # noqa: S101 - it was begun
-    keys = keys_run(chosen, current)
-    try:
-        if arguments.roll_back:
-            keys.take_back()
-        else:
-            waiting = keys.carry_out(0.0 if arguments.no_wait else _LONGEST_WAIT)
-    except KeyboardInterrupt:
-        say(f"Stopped half-way; the same command goes on with run {current.id}.")
-        raise
-    return _Part(chosen, current, waiting)
+    waiting = carry_out(arguments, keys_run(chosen, current), current)
+    return _Part(chosen, current, tuple(waiting))
 
 
 def _keys_run(

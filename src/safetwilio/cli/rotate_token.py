@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from safetwilio.cli.confirming import confirmed
 from safetwilio.cli.durations import duration
 from safetwilio.cli.output import say, say_lines, say_wrapped, show_json
-from safetwilio.cli.running import add_how, directory_here, journals, say_nothing_to_take_back
+from safetwilio.cli.running import (
+    PARTIAL,
+    add_how,
+    carry_out,
+    directory_here,
+    journals,
+    say_nothing_to_take_back,
+)
 from safetwilio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,9 +26,6 @@ if TYPE_CHECKING:
     from safetwilio.rotation.overlap import Waiting
     from safetwilio.rotation.token_run import SeenToken, TokenSubject
     from safetwilio.runbook.runs import Run
-
-_PARTIAL = 4
-_LONGEST_WAIT = 3600.0
 
 _DESCRIPTION = """\
 Replace the master Auth Token of an account. A secondary token is made and put
@@ -198,22 +202,14 @@ def _carry_out(
         address=address_of(account),
         sealed=FileSealed(current.path, "token", recipient=arguments.seal_to),
     )
-    waiting: Sequence[Waiting] = ()
-    try:
-        if arguments.roll_back:
-            token.take_back()
-        else:
-            waiting = token.carry_out(0.0 if arguments.no_wait else _LONGEST_WAIT)
-    except KeyboardInterrupt:
-        say(f"Stopped half-way; the same command goes on with run {current.id}.")
-        raise
+    waiting = carry_out(arguments, token, current)
     _show(arguments, chosen, waiting, current)
     for each in waiting:
         say_wrapped(f"The standby is in its places; waiting for {each.why}.")
         say("Both tokens work. Run the same command again, with --moved once everything has it.")
     if not waiting:
         say(f"{'Taken back' if arguments.roll_back else 'Done'}. Journal: {current.path}")
-    return _PARTIAL if waiting else 0
+    return PARTIAL if waiting else 0
 
 
 def _show(

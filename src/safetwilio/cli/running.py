@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from safetwilio.cli.output import say
 from safetwilio.redaction.engine import redact
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+
+    from safetwilio.rotation.overlap import Waiting
+    from safetwilio.runbook.runs import Run
+
+NOTHING, PARTIAL = 3, 4
+_LONGEST_WAIT = 3600.0
 
 
-NOTHING = 3
+class Rotation(Protocol):
+    """What a run of rotations can do."""
+
+    def carry_out(self, seconds: float, /) -> Sequence[Waiting]:
+        """Do what is left, and return what is waited for still after so many *seconds*."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def take_back(self) -> object:
+        """Take back what was made."""
+        ...  # pragma: no cover - a protocol has no body
 
 
 def add_how(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +70,18 @@ def directory_here() -> str:
     """Return where the command was given, for who asks later; nothing if that looks secret."""
     here = str(Path.cwd())
     return here if redact(here) == here else ""
+
+
+def carry_out(arguments: argparse.Namespace, rotation: Rotation, current: Run) -> Sequence[Waiting]:
+    """Carry out *rotation*, or take it back, and return what the run *current* waits for."""
+    try:
+        if arguments.roll_back:
+            rotation.take_back()
+            return ()
+        return rotation.carry_out(0.0 if arguments.no_wait else _LONGEST_WAIT)
+    except KeyboardInterrupt:
+        say(f"Stopped half-way; the same command goes on with run {current.id}.")
+        raise
 
 
 def say_nothing_to_take_back() -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typing_extensions import override
 
+from safetwilio.admin.identity import acting_as
 from safetwilio.admin.keys import list_keys
 from safetwilio.backends.announced import aws_secret, is_of_aws
 from safetwilio.backends.aws_rotation import PENDING, PREVIOUS, AwsVersions
@@ -28,9 +29,9 @@ from safetwilio.rotation.places import Held, Place, held_in
 from safetwilio.rotation.service_keys import look_into, subject_of
 from safetwilio.rotation.shared_keys import SharedRotation, discard, orphans, outlived
 from safetwilio.rotation.unattended import (
+    REASON,
     LoggedRun,
     RunName,
-    acting_as,
     chosen,
     deletes_previous,
     identity_for,
@@ -149,7 +150,7 @@ class _Rotation:
         """Give the pending version a new key, unless it has one."""
         is_made = self._place.pending() is not None
         seen = look_into(self._current, identity_for)
-        with acting_as(seen.identity):
+        with acting_as([seen.identity], REASON):
             admin = seen.admin()
             if is_made:
                 log.info("%s: the pending version has its key already", self._asked.step)
@@ -211,7 +212,7 @@ class _Rotation:
         going = {sid for version, sid in sids.items() if sid and version in gone} - in_use
         seen = look_into(self._current, identity_for)
         in_use |= {seen.held.key.sid, seen.identity.username}
-        with acting_as(seen.identity):
+        with acting_as([seen.identity], REASON):
             admin = seen.admin()
             kept = in_use | {sid for sid in sids.values() if sid}
             if self._gives_way_at_once:

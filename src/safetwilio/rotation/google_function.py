@@ -16,6 +16,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from safetwilio.admin.identity import acting_as
 from safetwilio.admin.keys import list_keys
 from safetwilio.backends.announced import google_message, is_of_google
 from safetwilio.backends.interface import Found
@@ -25,9 +26,9 @@ from safetwilio.redaction import install
 from safetwilio.rotation.service_keys import look, subject_of
 from safetwilio.rotation.shared_keys import SharedRotation, discard, orphans, outlived
 from safetwilio.rotation.unattended import (
+    REASON,
     LoggedRun,
     RunName,
-    acting_as,
     chosen,
     deletes_previous,
     identity_for,
@@ -84,7 +85,7 @@ def handle(message: object) -> bool:
     where = f"{reference.path} {said.secret.location}"
     name = RunName("gcp", label, where, said.id)
     seen = look(target_of(label, reference), identity_for)
-    with acting_as(seen.identity):
+    with acting_as([seen.identity], REASON):
         _rotate(seen, name, said, at_once=at_once)
     return True
 

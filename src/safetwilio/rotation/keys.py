@@ -303,16 +303,13 @@ class KeyRotation:
 
         A deletion may take a moment to count.
         """
-        end = self._clock.now() + KNOWN_WITHIN
-        while self._is_alive(sid, held):
-            if self._clock.now() >= end:
-                raise AccountOperationError(
-                    f"Twilio still accepts the deleted key {mask('key', sid)} after "
-                    f"{KNOWN_WITHIN:.0f} seconds. Look in the Console whether it is there, and "
-                    "delete it.",
-                    code="ST628",
-                )
-            self._clock.wait(_PAUSE)
+        if not self._clock.is_so_within(KNOWN_WITHIN, lambda: not self._is_alive(sid, held)):
+            raise AccountOperationError(
+                f"Twilio still accepts the deleted key {mask('key', sid)} after "
+                f"{KNOWN_WITHIN:.0f} seconds. Look in the Console whether it is there, and "
+                "delete it.",
+                code="ST628",
+            )
 
     def _is_alive(self, sid: str, held: Held) -> bool:
         if any(key.sid == sid for key in self._listed()):
@@ -320,7 +317,7 @@ class KeyRotation:
         if self._old is None:  # its secret went with the process that began the run
             return False
         try:
-            prove(_client(self._old, held), self._old, validation_url=held.validation_url)
+            prove(client_of(self._old, held), self._old, validation_url=held.validation_url)
         except ConfigurationError as error:
             return error.code != _REFUSED
         return True
@@ -340,7 +337,7 @@ def require_known(key: ApiKey, held: Held, clock: Clock) -> KeyType | None:
     Raises :class:`AccountOperationError` (ST624) if it refuses *key* for :data:`KNOWN_WITHIN`, and
     :class:`safetwilio.errors.ConfigurationError` (ST214, ST321, ST322).
     """
-    client = _client(key, held)
+    client = client_of(key, held)
     end = clock.now() + KNOWN_WITHIN
     while True:
         try:
@@ -364,7 +361,7 @@ def _seconds_since(at: str) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()
 
 
-def _client(key: ApiKey, held: Held) -> TwilioClient:
+def client_of(key: ApiKey, held: Held) -> TwilioClient:
     """Return a client that asks with *key* and no other, whatever Twilio answers."""
     return TwilioClient.from_store(
         CredentialStore(key), region=held.address.region, edge=held.address.edge

@@ -14,20 +14,19 @@ from safetwilio.admin.identity import NEEDED
 from safetwilio.admin.keys import fetch_policy, list_keys
 from safetwilio.admin.lineage import key_name
 from safetwilio.clients.probe import prove
-from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import mask
 from safetwilio.errors import AccountOperationError, ConfigurationError, JournalError
-from safetwilio.rotation.keys import KeyRotation, Subject
+from safetwilio.rotation.keys import KeyRotation, Subject, client_of
 from safetwilio.rotation.overlap import Waiting, wait
 from safetwilio.rotation.places import find_place, keys_in_chain
 from safetwilio.runbook.keeping import Clock, Sealed
 from safetwilio.runbook.plans import Plan, Step
-from safetwilio.store import CredentialStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from safetwilio.admin.identity import Identity
+    from safetwilio.clients.rest import TwilioClient
     from safetwilio.rotation.overlap import Answer, Overlap
     from safetwilio.rotation.places import Held, Place, Target
     from safetwilio.runbook.runs import Run
@@ -273,11 +272,8 @@ def _require_fit(identity: Identity, held: Held) -> None:
 
 def _kind(seen: Seen) -> str | None:
     held = seen.held
-    client = TwilioClient.from_store(
-        CredentialStore(held.key), region=held.address.region, edge=held.address.edge
-    )
     try:
-        return prove(client, held.key, validation_url=held.validation_url).kind
+        return prove(client_of(held.key, held), held.key, validation_url=held.validation_url).kind
     except ConfigurationError as error:
         failure = error.of_account(seen.target.account)
     raise failure

@@ -74,9 +74,7 @@ class TokenRotation:
         Raises :class:`AccountOperationError` (ST6xx) and
         :class:`safetwilio.errors.ConfigurationError` (ST3xx). The old token works on in any case.
         """
-        held = self._held()
-        self._put_everywhere(self._deployed(held) or self._sealed_one(held) or self._make(held))
-        self._sealed.forget()
+        self._ensure_standby()
         return {"deployed": not self._run.noted("keeping")}
 
     def promote(self) -> dict[str, Any]:
@@ -118,9 +116,7 @@ class TokenRotation:
 
     def next_standby(self) -> dict[str, Any]:
         """Make the standby for the next time and put it into every place; raises as the others."""
-        held = self._held()
-        self._put_everywhere(self._deployed(held) or self._sealed_one(held) or self._make(held))
-        self._sealed.forget()
+        self._ensure_standby()
         return {}
 
     def take_back(self) -> dict[str, Any]:
@@ -141,18 +137,18 @@ class TokenRotation:
         self._sealed.forget()
         return {"deleted": deleted}
 
+    def _ensure_standby(self) -> None:
+        held = self._held()
+        self._put_everywhere(self._deployed(held) or self._sealed_one(held) or self._make(held))
+        self._sealed.forget()
+
     def _is_refused_soon(self, held: Sequence[HeldTokens]) -> bool:
         """Return whether the standby in *held*, which is no secondary token now, is refused.
 
         It is if somebody has deleted it, and lives for ever if it was promoted; both may count
         later than Twilio says, and one that lives must not be taken out of its place.
         """
-        end = self._clock.now() + COUNTS_WITHIN
-        while self._deployed(held) is not None:
-            if self._clock.now() >= end:
-                return False
-            self._clock.wait(_PAUSE)
-        return True
+        return self._clock.is_so_within(COUNTS_WITHIN, lambda: self._deployed(held) is None)
 
     def _held(self) -> list[HeldTokens]:
         return [place.held() for place in self.places]
@@ -220,16 +216,13 @@ class TokenRotation:
 
     def _counting(self, token: SecretStr) -> SecretStr:
         """Return *token* once Twilio accepts it."""
-        end = self._clock.now() + COUNTS_WITHIN
-        while not self._lives(token):
-            if self._clock.now() >= end:
-                raise AccountOperationError(
-                    f"Twilio does not accept the new secondary Auth Token after "
-                    f"{COUNTS_WITHIN:.0f} seconds. The old one works on. Run the command again.",
-                    code="ST624",
-                )
-            self._clock.wait(_PAUSE)
-        return token
+        if self._clock.is_so_within(COUNTS_WITHIN, lambda: self._lives(token)):
+            return token
+        raise AccountOperationError(
+            f"Twilio does not accept the new secondary Auth Token after {COUNTS_WITHIN:.0f} "
+            "seconds. The old one works on. Run the command again.",
+            code="ST624",
+        )
 
     def _sealed_one(self, held: Sequence[HeldTokens]) -> SecretStr | None:
         """Return what an earlier process sealed, if it is a standby that Twilio accepts."""

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import logging
 import os
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,19 +24,19 @@ from safetwilio.backends.locate import (
 )
 from safetwilio.credentials import mask
 from safetwilio.errors import AccountOperationError
-from safetwilio.policy import break_glass
 from safetwilio.rotation.places import Target
-from safetwilio.runbook.journal import Entry
+from safetwilio.runbook.journal import Entry, entries_of
 from safetwilio.services import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from safetwilio.admin.identity import Identity
     from safetwilio.backends.locate import Reference
 
 log = logging.getLogger("safetwilio")
 
+REASON = "safetwilio: a rotation that a cloud started"
 PREVIOUS_VARIABLE = "SAFETWILIO_PREVIOUS_KEY"
 _KEEP, _DELETE = "keep", "delete"
 _LETTERS = 8  # 40 bits each; with what is around them as long as a run's name may be
@@ -59,11 +58,7 @@ class LoggedRun:
 
     def noted(self, event: str, **facts: Any) -> tuple[Entry, ...]:
         """Return the entries of *event* with these *facts*."""
-        return tuple(
-            entry
-            for entry in self._entries
-            if entry.event == event and facts.items() <= entry.facts.items()
-        )
+        return entries_of(self._entries, event, facts)
 
 
 class RunName:
@@ -136,16 +131,6 @@ def identity_for(account: str | None, account_sid: str) -> Identity:
             code="ST620",
         )
     return found
-
-
-@contextmanager
-def acting_as(identity: Identity) -> Iterator[None]:
-    """Let *identity* be used in this block, also if it is the Auth Token."""
-    if identity.kind == "key":
-        yield
-        return
-    with break_glass(reason="safetwilio: a rotation that a cloud started"):
-        yield
 
 
 def deletes_previous() -> bool:

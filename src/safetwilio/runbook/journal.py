@@ -20,7 +20,7 @@ from safetwilio.private_files import sync_directory, take
 from safetwilio.redaction.engine import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
     from typing import Self
@@ -176,6 +176,11 @@ def journals_in(directory: Path) -> list[Path]:
     except OSError as error:
         failure = error
     raise _not_written(directory, failure)
+
+
+def entries_of(entries: Iterable[Entry], event: str, facts: Mapping[str, Any]) -> tuple[Entry, ...]:
+    """Return those of *entries* that are of *event* and have these *facts*."""
+    return tuple(e for e in entries if e.event == event and facts.items() <= e.facts.items())
 
 
 def _understood(path: Path, data: bytes) -> tuple[list[Entry], str]:

@@ -47,6 +47,15 @@ class Clock:
         """Let *seconds* pass."""
         time.sleep(seconds)
 
+    def is_so_within(self, seconds: float, is_so: Callable[[], bool]) -> bool:
+        """Return whether *is_so* returns true within *seconds*; it is asked once a second."""
+        end = self.now() + seconds
+        while not is_so():
+            if self.now() >= end:
+                return False
+            self.wait(_PAUSE)
+        return True
+
 
 class Sealed:
     """Where a secret waits that could not be kept; this one is nowhere, for nobody gave a way."""

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from safetwilio.errors import JournalError, SafeTwilioError
-from safetwilio.runbook.journal import SUFFIX, Journal, begin, journals_in, read, reopen
+from safetwilio.runbook.journal import (
+    SUFFIX,
+    Journal,
+    begin,
+    entries_of,
+    journals_in,
+    read,
+    reopen,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -111,11 +119,7 @@ class Run:
 
     def noted(self, event: str, **facts: Any) -> tuple[Entry, ...]:
         """Return the entries of *event* with these *facts*."""
-        return tuple(
-            entry
-            for entry in self._journal.entries
-            if entry.event == event and facts.items() <= entry.facts.items()
-        )
+        return entries_of(self._journal.entries, event, facts)
 
     def finish(self, **facts: Any) -> None:
         """Write that nothing is left to do."""
