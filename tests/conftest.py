@@ -52,30 +52,6 @@ ONCE = (
 # ... and for these, which repeat one thing very often.
 ONCE_NAMES = re.compile("rotation|never_mixed|a_mixed_pair|ten_thousand|never_cross|is_ever_shown")
 
-# What these repeat so often is covered by other tests too: measured, each would take twice as long.
-UNMEASURED = (
-    "backends/test_*_contract.py",
-    "clients/test_client_differential.py",
-    "clients/test_client_interrupted.py",
-    "clients/test_client_object.py",
-    "clients/test_client_processes.py",
-    "clients/test_async_wire.py",
-    "integrations/*/test_*_servers.py",
-    "integrations/test_hostile.py",
-    "live/*.py",
-    "redaction/test_[acfm]*.py",
-    "rotation/test_crash_*.py",
-    "rotation/test_killed_functions.py",
-    "test_silence.py",
-    "testing/test_backend_contract.py",
-    "testing/test_extremes.py",
-    "testing/test_openapi.py",
-    "testing/test_paging*.py",
-    "testing/test_random_walk.py",
-    "testing/test_server.py",
-    "webhooks/test_webhook_canonical.py",
-)
-
 # Few tests that take long, for each starts processes: begun last, they would let the others wait.
 SLOW = (
     "backends/test_*_reports.py",
@@ -124,20 +100,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
             item.add_marker("once")
     yield
     items.sort(key=lambda item: not _is_in(item, SLOW))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run a test of what need not be measured without the tracer of coverage, if there is one."""
-    coverage = sys.modules.get("coverage")
-    measuring = coverage and coverage.Coverage.current()
-    if not measuring or not (_is_in(item, UNMEASURED) or ONCE_NAMES.search(item.name)):
-        return (yield)
-    measuring.stop()
-    try:
-        return (yield)
-    finally:
-        measuring.start()
 
 
 def _is_in(item: pytest.Item, patterns: tuple[str, ...]) -> bool:
