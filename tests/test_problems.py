@@ -67,6 +67,20 @@ def test_one_problem_shows_every_place_in_columns_and_each_line_of_the_fix() -> 
     )
 
 
+def test_what_others_have_named_makes_no_line_and_obeys_no_terminal() -> None:
+    forged = "x\x1b[31m\nDone.\x9b\u202e\udcff"
+    shown = r"x\x1b[31m\nDone.\x9b\u202e\udcff"
+    place = Attempt(forged, forged, forged)
+    assert render_one(Problem("ST101", forged, forged, (forged,), (place,))) == (
+        f"[ST101] {shown}\n"
+        f"  Found in: {shown}\n"
+        "  Looked in:\n"
+        f"    {shown}  {shown}  {shown}\n"
+        "  Fix: x\\x1b[31m\n"
+        r"       Done.\x9b\u202e\udcff"
+    )
+
+
 def test_report_ends_with_where_to_read_on() -> None:
     report = render([FAULT, WARNING])
 

@@ -88,6 +88,7 @@ def test_everything_that_there_is(path: Path) -> None:
         ("[services.a]\nbackend='env'\naccounts=[1]", "accounts of services.a is no list"),
         ("[services.a]\nbackend='env'\naccounts=['default']", "accounts of services.a is no list"),
         ("[services.a]\nbackend='env'\naccounts=['a b']", "accounts of services.a is no list"),
+        ("[services.a]\nbackend='env'\naccounts=['m', 'M']", "services.a has a name twice"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(path: Path, text: str, why: str) -> None:

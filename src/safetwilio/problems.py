@@ -127,25 +127,38 @@ def render_one(problem: Problem) -> str:
     lines = _wrap(f"[{label}] {problem.summary}", first="", rest="  ")
     if problem.found_in:
         label = "  Found in: "
-        lines.append(label + ("\n" + " " * len(label)).join(problem.found_in))
+        lines.append(label + ("\n" + " " * len(label)).join(map(visible, problem.found_in)))
     if problem.looked_in:
-        place = max(len(a.place) for a in problem.looked_in)
-        name = max(len(a.name) for a in problem.looked_in)
+        attempts = [Attempt(*map(visible, attempt)) for attempt in problem.looked_in]
+        place = max(len(a.place) for a in attempts)
+        name = max(len(a.name) for a in attempts)
         lines.append("  Looked in:")
         lines += [
-            f"    {a.place:<{place}}  {a.name:<{name}}  {a.outcome}".rstrip()
-            for a in problem.looked_in
+            f"    {a.place:<{place}}  {a.name:<{name}}  {a.outcome}".rstrip() for a in attempts
         ]
     for number, paragraph in enumerate(problem.fix.splitlines()):
         lines += _wrap(paragraph, first="       " if number else "  Fix: ", rest="       ")
     return "\n".join(lines)
 
 
+def visible(text: str, *, besides: str = "") -> str:
+    """Return *text* with escapes for what a terminal would obey or hide, *besides* a few.
+
+    Names of directories and files are anybody's: one may hold a line that looks like ours.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in besides else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 def _wrap(text: str, *, first: str, rest: str) -> list[str]:
     import textwrap  # only a process that cannot start needs it
 
     return textwrap.wrap(
-        text,
+        visible(text),
         _WIDTH,
         initial_indent=first,
         subsequent_indent=rest,

@@ -150,6 +150,8 @@ def _accounts(path: Path, name: str, table: Mapping[str, Any]) -> tuple[str | No
         wrong = True
     if wrong:
         raise _not_right(path, f"accounts of services.{name} is no list of get_client()'s names")
+    if len(set(names)) < len(names):  # however it is written
+        raise _not_right(path, f"accounts of services.{name} has a name twice")
     return names
 
 

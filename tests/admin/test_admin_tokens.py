@@ -179,7 +179,7 @@ def test_a_standard_key_may_not(emulator: Emulator, make: Make, operation: str) 
     key = emulator.standard_key
     error = refused(lambda: OPERATIONS[operation](make(key.sid, key.secret, key.account_sid)))
     assert error.code == "ST610"
-    assert "A Standard API key may never do this" in str(error)
+    assert "a Standard one may never do this" in str(error)
 
 
 @pytest.mark.parametrize("needs", ["main", "token", "standard"])

@@ -13,11 +13,15 @@ from newcomer import Here, keys_of
 
 from safetwilio.cli import sealing
 from safetwilio.rotation import keys as rotation
+from safetwilio.rotation.places import Place
 from safetwilio.testing.faults import drop
 from support import write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from pydantic import SecretStr
 
     from safetwilio.testing.records import Key
 
@@ -130,6 +134,42 @@ def test_a_key_that_the_others_hold_goes_when_they_have_moved(here: Here) -> Non
     assert not is_alive(here, old)
     assert len(here.made) == 2
     assert here.run("rotate", "runs").returncode == 3
+
+
+def test_a_key_in_a_later_place_of_another_service_is_not_deleted(here: Here) -> None:
+    """Here its first place holds a key; where the service runs, that may be another or none."""
+    old, other = old_key(here, "one.env", "two.env"), old_key(here)
+    places = "[services.one]\nbackend='dotenv:one.env'\n[services.two]\nbackend="
+    write(here.directory / "safetwilio.toml", f"{places}'env,dotenv:two.env'\n")
+    pair = {"TWILIO_API_KEY": other.sid, "TWILIO_API_SECRET": other.secret}
+    around = {"TWILIO_ACCOUNT_SID": other.account_sid, **pair}
+    done = here.run(*ROTATE, "--moved", "--service", "one", **around)
+    assert done.returncode == 1
+    assert "[ST626]" in done.stderr
+    assert is_alive(here, old)
+
+
+def test_a_run_that_was_overtaken_is_not_listed(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two commands at once: the second's key has no place, and nobody needs to take it back."""
+    old = old_key(here, ".env")
+    theirs: list[Key] = []
+    keep = Place.keep
+
+    def overtaken(place: Place, fields: Mapping[str, SecretStr], replaces: str | None) -> str:
+        if not theirs:
+            theirs.append(old_key(here, ".env"))
+        return keep(place, fields, replaces)
+
+    monkeypatch.setattr(Place, "keep", overtaken)
+    done = here.run(*ROTATE, "--moved")
+    assert done.returncode == 1
+    assert "[ST338]" in done.stderr
+    assert here.holds(theirs[0])
+    assert here.run("rotate", "runs").returncode == 3
+    assert is_alive(here, old)
+    assert here.made == []
 
 
 def test_services_that_share_a_key_may_be_rotated_one_by_one(here: Here) -> None:

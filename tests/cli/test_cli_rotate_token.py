@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from newcomer import DEADLINE, Here, Newcomer, Terminal
 
-from safetwilio.testing.faults import status
+from safetwilio.rotation import tokens as tokens_rotation
+from safetwilio.testing.faults import drop, status
 from support import leaks, write
 
 if TYPE_CHECKING:
@@ -159,6 +160,33 @@ def test_a_run_is_not_gone_on_with_for_something_else(
     assert f"safetwilio rotate runs --close {journal.stem}" in said
     assert (journal.read_bytes(), kept.dotenv.read_bytes(), len(tokens(kept))) == before
     assert kept.run(*ROTATE, "--yes", "--moved", *begun).returncode == 0
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_the_same_words_in_another_directory_are_about_another_place(
+    kept: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_kept: bool
+) -> None:
+    """To go on there would leave a dead token here, and no run that knows of it."""
+    if not is_kept:
+        monkeypatch.setattr(tokens_rotation, "_CREATIONS", 1)
+        kept.emulator.faults.add(drop(applied=True), match="POST */Secondary")
+    assert kept.run(*ROTATE, "--yes").returncode == (4 if is_kept else 1)
+    (journal,) = journals(tmp_path)
+    before = journal.read_bytes(), kept.dotenv.read_bytes(), tokens(kept)
+    (tmp_path / "elsewhere").mkdir()
+    write(tmp_path / "elsewhere" / ".env", kept.dotenv.read_text())
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for words in (("--moved",), ("--roll-back",)):
+        done = kept.run(*ROTATE, "--yes", *words)
+        assert done.returncode == 2
+        said = " ".join(done.stderr.split())
+        assert f"is about the token in dotenv:.env of the directory {kept.directory}, not" in said
+        assert (journal.read_bytes(), kept.dotenv.read_bytes(), tokens(kept)) == before
+    monkeypatch.chdir(kept.directory)
+    assert (
+        kept.run(*ROTATE, "--yes", "--moved", "--backend", f"dotenv:{kept.dotenv}").returncode == 0
+    )
+    require_rotated(kept)
 
 
 def test_a_run_is_listed_with_its_beginning_its_places_and_what_is_next(kept: Here) -> None:

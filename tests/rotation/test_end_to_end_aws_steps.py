@@ -41,6 +41,8 @@ def world(
 
 EVENTS = {
     "no step": {"Step": "deleteSecret"},
+    "a list": {"Step": []},
+    "a table": {"Step": {}},
     "no secret": {"SecretId": ""},
     "a reference": {"SecretId": "arn:aws:secretsmanager:x:1:secret:n?endpoint=http://x"},
     "a name": {"SecretId": NAME},

@@ -13,7 +13,9 @@ from safetwilio.errors import (
     ConfigurationError,
     SafeTwilioError,
 )
+from safetwilio.rotation import keys
 from safetwilio.rotation.places import Place
+from safetwilio.runbook.runs import unfinished
 from safetwilio.testing.faults import drop, nothing, status
 from support import caught, codes
 
@@ -118,6 +120,7 @@ def test_another_line_of_the_file_is_somebody_elses_change_too(
     assert "MORE=1" in path.read_text()
     assert world.held() == (old.sid, old.secret)
     assert world.made == []
+    assert [*unfinished(world.journals)] == []  # nothing of it is left
 
 
 def test_what_somebody_else_put_there_before_we_began_is_not_replaced(world: World) -> None:
@@ -161,15 +164,18 @@ def test_a_key_that_twilio_knows_only_after_a_while(world: World) -> None:
 
 
 @pytest.mark.parametrize("server", [{"new_key_seconds": 5}], indirect=True)
-def test_a_key_that_twilio_never_knows_is_deleted(world: World) -> None:
+def test_a_key_that_twilio_never_knows_is_deleted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = world.old()
     world.emulator.advance(5)
-    world.clock = WorldClock(None)  # the emulator's stands still
+    world.clock = WorldClock(None)  # the emulator's stands still, but for the time this takes
+    monkeypatch.setattr(keys, "KNOWN_WITHIN", 10.0)
     seen = world.look()
     before = (world.directory / ".env").read_bytes()
     error = refused(lambda: world.keys_run(world.start(seen), seen).carry_out())
     assert error.code == "ST624"
-    assert world.clock.passed == 60
+    assert world.clock.passed == 10
     assert world.made == []
     assert (world.directory / ".env").read_bytes() == before
     assert old in world.all_keys()
@@ -184,9 +190,12 @@ def test_the_old_key_is_gone_only_when_twilio_refuses_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("server", [{"deleted_key_seconds": 5}], indirect=True)
-def test_an_old_key_that_works_on_for_ever_is_said(world: World) -> None:
+def test_an_old_key_that_works_on_for_ever_is_said(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.old()
     world.clock = WorldClock(None)
+    monkeypatch.setattr(keys, "KNOWN_WITHIN", 10.0)
     seen = world.look()
     run = world.start(seen)
     error = refused(lambda: world.keys_run(run, seen).carry_out())
@@ -202,6 +211,28 @@ def test_an_orphan_of_a_killed_process_is_deleted_before_another_is_made(world: 
     world.keys_run(run, seen).carry_out()
     (new,) = world.made
     assert world.held() == (new.sid, new.secret)
+
+
+@pytest.mark.parametrize(
+    ("is_undone", "set_back", "waited"), [(True, 0, 0), (False, 0, 120), (False, 86400, 120)]
+)
+def test_only_a_write_that_may_be_on_its_way_is_waited_for(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_undone: bool,
+    set_back: float,
+    waited: float,
+) -> None:
+    """A refusal that was certain is not, and a clock that was *set_back* lets nobody wait a day."""
+    world.old()
+    seen = world.look()
+    run = world.start(seen)
+    for event in ("keeping", "undone")[: 1 + is_undone]:
+        run.note(event, target=str(seen[0].target), sid="of an earlier process")
+    monkeypatch.setattr(keys, "_seconds_since", lambda _: -set_back)
+    world.keys_run(run, seen).carry_out()
+    assert world.clock.passed == waited
 
 
 def test_a_network_that_fails_in_between_is_gone_on_with(world: World) -> None:

@@ -263,6 +263,23 @@ def test_a_directory_that_anybody_may_write_to_is_not_used(path: Path, mode: int
     assert not path.with_stem("y").exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="files have no owner")
+def test_what_another_user_left_there_is_not_believed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group may share the directory: one of them could name a key for us to delete."""
+    begun(path)
+    owner = path.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    monkeypatch.setattr(journal, "_ROOT", owner + 2)
+    for call in (lambda: read(path), lambda: reopen(path)):
+        error = refused(call)
+        assert error.code == "ST952"
+        assert f"it is another user's (uid {owner})" in str(error)
+    monkeypatch.setattr(journal, "_ROOT", owner)
+    assert read(path)
+
+
 def forms(secret: str) -> dict[str, str]:
     sid = key_sid()
     return {

@@ -196,9 +196,13 @@ def test_a_refusal_is_no_proof_while_an_earlier_write_may_land(
     if lands:
         clock.at.append((CONFIRMED_WITHIN, lambda: setattr(place, "holds", True)))
     error = kept(place, seal, clock)
-    assert (error is None) is lands
-    assert lands or isinstance(error, NotKept)
     assert clock.passed == 1 + CONFIRMED_WITHIN
+    if lands:
+        assert error is None
+        return
+    assert isinstance(error, AccountOperationError)
+    assert error.code == "ST625"
+    assert seal.at == [clock.passed]
 
 
 @pytest.mark.parametrize("refusal", [denied(), ValueError("a plug-in may raise anything")])

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -206,6 +207,8 @@ HOME = Path.home() / ".local" / "state" / "safetwilio" / "runs"
         ("posix", {}, HOME),
         ("posix", {"XDG_STATE_HOME": ""}, HOME),
         ("posix", {"XDG_STATE_HOME": "/state"}, Path("/state/safetwilio/runs")),
+        ("posix", {"XDG_STATE_HOME": "state"}, HOME),
+        ("posix", {"XDG_STATE_HOME": "/state", "HOME": ""}, Path("/state/safetwilio/runs")),
         ("posix", {"LOCALAPPDATA": "/windows"}, HOME),
         ("nt", {"LOCALAPPDATA": "/local"}, Path("/local/safetwilio/runs")),
         ("nt", {"XDG_STATE_HOME": "/state"}, HOME),
@@ -220,6 +223,23 @@ def test_where_journals_are_kept(
 ) -> None:
     monkeypatch.setattr(runs, "os", SimpleNamespace(name=platform))
     assert directory_of_journals(environment) == directory
+
+
+@pytest.mark.parametrize("home", ["", "relative", None])
+def test_without_a_home_directory_it_is_to_be_named(
+    monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    """An empty one would be the root directory, and a relative one another one each time."""
+    if home is None:
+        monkeypatch.setattr(Path, "home", Mock(side_effect=RuntimeError))
+        environment = {}
+    else:
+        monkeypatch.setenv("HOME", home)
+        environment = {"HOME": home, "XDG_STATE_HOME": "relative"}
+    error = caught(lambda: directory_of_journals(environment))
+    assert isinstance(error, JournalError)
+    assert error.code == "ST952"
+    assert "--journal DIR" in str(error)
 
 
 def test_a_run_whose_directory_goes_away_says_so(run: Run) -> None:

@@ -146,14 +146,15 @@ def delete_key(client: TwilioClient, sid: str) -> None:
 
 def refused(what: str, error: TwilioException) -> AccountOperationError:
     """Return the error (ST601, ST610 to ST612, ST615) that Twilio refused to do *what*."""
-    code = error.code if isinstance(error, TwilioRestException) else _code_of_page(error)
     if isinstance(error, TransportError):
         return _unreached(what, error)
+    status, code, said = _answer(error)
     if code == _AUTHENTICATE:
         return AccountOperationError(
-            f"Twilio refused to {what}: the Account SID and Auth Token do not fit together, the "
-            "token was rotated, or the account is suspended. Copy both again from "
-            "https://console.twilio.com. (A Standard API key may never do this.)",
+            f"Twilio refused to {what}. If the Auth Token was used: it and the Account SID do not "
+            "fit together, it was rotated, or the account is suspended; copy both again from "
+            "https://console.twilio.com. If an API key was used: a Standard one may never do "
+            "this, a Restricted one needs the permission, and a deleted one may do nothing.",
             code="ST610",
         )
     if code in NOT_ACTIVE:
@@ -169,19 +170,33 @@ def refused(what: str, error: TwilioException) -> AccountOperationError:
             "Auth Token, further up on the same page of the Console.",
             code="ST611",
         )
-    return AccountOperationError(f"Twilio refused to {what}: {redact(str(error))}", code="ST612")
+    if status >= _SERVER_ERROR:
+        return AccountOperationError(
+            f"Twilio failed to {what} (HTTP {status}). Look at https://status.twilio.com, and give "
+            "the same command again: it finds out what was done.",
+            code="ST612",
+        )
+    return AccountOperationError(
+        f"Twilio refused to {what}: {redact(said)} (HTTP {status}, code {code})", code="ST612"
+    )
 
 
-def _code_of_page(error: TwilioException) -> object:
-    """Return Twilio's code from a failed ``.list()``, which keeps it in the answer only."""
+def _answer(error: TwilioException) -> tuple[int, object, str]:
+    """Return the status, Twilio's code and what it said.
+
+    A failed ``.list()`` keeps all of that in the answer only.
+    """
     import json
 
+    if isinstance(error, TwilioRestException):
+        return error.status, error.code, str(error.msg)
+    answer: Any = error.args[1] if len(error.args) > 1 else None
+    status = getattr(answer, "status_code", 0)
     try:
-        return json.loads(error.args[1].text).get("code")
-    except IndexError:
-        return None
-    except (AttributeError, ValueError):
-        return None
+        said = json.loads(answer.text)
+        return status, said.get("code"), str(said.get("message"))
+    except (AttributeError, TypeError, ValueError):
+        return status, None, "an answer that is not Twilio's"
 
 
 def no_answer_of_twilio(what: str) -> AccountOperationError:

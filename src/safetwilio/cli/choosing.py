@@ -14,7 +14,7 @@ from safetwilio.cli.running import journals
 from safetwilio.credentials import mask
 from safetwilio.errors import UsageError
 from safetwilio.processes import service_of
-from safetwilio.rotation.places import Target, key_in_use
+from safetwilio.rotation.places import Target, keys_in_chain, spot
 from safetwilio.rotation.service_keys import (
     VERB,
     age_of,
@@ -95,7 +95,7 @@ def held_elsewhere(arguments: argparse.Namespace, targets: Sequence[Target]) -> 
     Raises :class:`safetwilio.errors.ConfigurationError` (ST3xx) for a place that cannot be read.
     """
     known, _ = known_targets(arguments, targets)
-    return {sid for target in known if (sid := key_in_use(target)) is not None}
+    return set().union(*map(keys_in_chain, known))
 
 
 def parts_of(
@@ -214,10 +214,10 @@ def _require_free(seen: Sequence[Seen], begun: Sequence[_Begun], known: Sequence
     two known services is another matter: both are asked before it is deleted.
     """
     for one in seen:
-        here = _spot(str(one.place), one.place.directory)
+        here = spot(str(one.place), one.place.directory)
         for run in begun:
             for subject in run.subjects:
-                is_shared = _spot(subject.place, subject.directory) != here and any(
+                is_shared = spot(subject.place, subject.directory) != here and any(
                     _is_of(subject, target) for target in known
                 )
                 if is_shared or _is_of(subject, one.target):
@@ -239,17 +239,9 @@ def _keys_of(run: _Begun, subject: Subject) -> Collection[str]:
 def _is_of(subject: Subject, target: Target) -> bool:
     """Return whether *subject* is the key of *target*, in a place that it has today."""
     here = str(Path.cwd())
-    places = (_spot(str(reference), here) for reference in target.service.places)
-    spot = _spot(subject.place, subject.directory)
-    return subject.target == str(target) and any(spot == place for place in places)
-
-
-def _spot(place: str, directory: str) -> str:
-    """Return what is the same for two spellings of one file, whose path begins in *directory*."""
-    scheme, _, path = place.partition(":")
-    if scheme != "dotenv":
-        return place
-    return os.path.realpath(Path(directory, path.removeprefix("//") or ".env"))
+    places = (spot(str(reference), here) for reference in target.service.places)
+    place = spot(subject.place, subject.directory)
+    return subject.target == str(target) and place in places
 
 
 def _elsewhere(run: _Begun, subject: Subject, one: Seen) -> UsageError:

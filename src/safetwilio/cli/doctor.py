@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from safetwilio.cli.output import say, show_json
+from safetwilio.cli.output import say, say_text, show_json
 
 if TYPE_CHECKING:
     from safetwilio.doctor import Report, Sources, Tried
@@ -104,16 +104,16 @@ def _describe(report: Report) -> None:
     say("")
     # With a key the program does start; what is wrong then is all that only the doctor asks.
     verdict = "can start, but should not as it is" if report.key and not report.ok else None
-    say(render(report.problems, check="", verdict=verdict))
+    say_text(render(report.problems, check="", verdict=verdict))
 
 
 def _describe_sources(sources: Sources) -> None:
-    say("\nEach field and its source:")
+    say_text("\nEach field and its source:")
     width = max(len(source.field) for source in sources.fields)
     for source in sources.fields:
         version = f" (version {source.version})" if source.version else ""
         say(f"  {source.field:<{width}}  {source.place or 'nowhere'}{version}")
-    say("\nTried, in this order:" if sources.tried else "\nNothing was tried.")
+    say_text("\nTried, in this order:" if sources.tried else "\nNothing was tried.")
     width = max((len(tried.reference) for tried in sources.tried), default=0)
     for tried in sources.tried:
         say(f"  {tried.reference:<{width}}  {_outcome(tried)}")

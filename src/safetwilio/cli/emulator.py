@@ -142,12 +142,13 @@ def _start(server: EmulatorServer, arguments: argparse.Namespace) -> None:
         step = f"{arguments.credentials} cannot be written"
         if arguments.credentials:
             write_credentials(server, arguments.credentials)
+        if arguments.json:  # without it nobody knows where the emulator is
+            step = "standard output cannot be written"
+            print(json.dumps(_document(server)), flush=True)
     except OSError as error:
         problem = error.strerror or type(error).__name__
     if problem:
         raise SafeTwilioError(f"The emulator does not run: {step}: {problem}.", code="ST923")
-    if arguments.json:
-        print(json.dumps(_document(server)), flush=True)
     _describe(server, arguments.credentials)
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from safetwilio.cli.output import say, say_problems, say_wrapped, show_json
+from safetwilio.cli.output import say, say_problems, say_text, say_wrapped, show_json
 from safetwilio.errors import BackendDenied, BackendError, ConfigurationError, UsageError
 from safetwilio.problems import Problem, command, faults
 from safetwilio.shapes import AUTH_TOKEN_LENGTH, is_key_secret
@@ -343,7 +343,7 @@ def _report(
             say(f"  {key.name}")
     if problems:
         verdict = "not start with it yet" if faults(problems) else "see more than the new key"
-        say(f"\nThe program would {verdict}:\n")
+        say_text(f"\nThe program would {verdict}:\n")
         say_problems(problems)
     elif target.looked_in:
         say(f'Next: python -c "{_program(account)}"')

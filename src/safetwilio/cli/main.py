@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import re
 import sys
 import traceback
@@ -12,7 +11,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from safetwilio import __version__
-from safetwilio.cli.output import say, say_problems, say_wrapped
+from safetwilio.cli.output import (
+    say,
+    say_problems,
+    say_text,
+    say_wrapped,
+    standard_streams,
+    to_programs,
+)
 from safetwilio.errors import ConfigurationError, SafeTwilioError, UsageError
 
 if TYPE_CHECKING:
@@ -73,11 +79,12 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**{**options, "allow_abbrev": False})  # type: ignore[arg-type]
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        sys.stdout.flush()  # a reader that is gone is noticed now rather than at the very end
+        with to_programs():  # what cannot be written is noticed now rather than at the very end
+            sys.stdout.flush()
         super().exit(status, message)
 
     def error(self, message: str) -> NoReturn:
-        say(f"{self.prog}: {_without_values(message)}\nTry: {self.prog} --help")
+        say_text(f"{self.prog}: {_without_values(message)}\nTry: {self.prog} --help")
         self.exit(USAGE)
 
 
@@ -86,30 +93,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     # Warnings for programs' logs; the commands say the same in their own words.
     logging.getLogger("safetwilio").addHandler(logging.NullHandler())
-    try:
+    with standard_streams():
         return _run(words)
+
+
+def _run(words: Sequence[str]) -> int:
+    try:
+        return _obey(words)
     except SafeTwilioError as error:
         return _explain(error)
     except KeyboardInterrupt:
-        say("\ninterrupted")
+        say_text("\ninterrupted")
         return _INTERRUPTED
-    except BrokenPipeError:  # the reader of stdout has had enough: `| head -1`
-        _close_stdout()
-        return FAILED
     except Exception:  # noqa: BLE001 - the last resort must not print a secret either
-        say(traceback.format_exc())
+        say_text(traceback.format_exc())
         say("This is a fault in safetwilio. Please report it with the lines above.")
         return FAILED
 
 
-def _run(words: Sequence[str]) -> int:
+def _obey(words: Sequence[str]) -> int:
     _require_no_token(words)
     parser = _parser()
     arguments, unknown = parser.parse_known_args(words)
     if unknown:  # argparse would say so in the name of the whole, and lead to the wrong help
         arguments.parser.error(_UNRECOGNIZED + " ".join(unknown))
     if arguments.run is None:
-        say(parser.format_help().rstrip())
+        parser.print_help(sys.stderr)
         return USAGE
     return int(arguments.run(arguments))
 
@@ -162,13 +171,6 @@ def _without_values(message: str) -> str:
     for pattern, replacement in _WITHOUT_VALUES:
         message = pattern.sub(replacement, message)
     return message
-
-
-def _close_stdout() -> None:
-    """Let what is left in the buffer of stdout go nowhere, so that the exit does not complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:

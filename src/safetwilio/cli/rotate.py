@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -55,7 +56,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _help(parser: argparse.ArgumentParser) -> int:
-    say(parser.format_help().rstrip())
+    parser.print_help(sys.stderr)
     return 2
 
 

@@ -145,19 +145,25 @@ def _chosen(arguments: argparse.Namespace, account: str | None, seen: SeenToken)
         subject = subject_in(facts)
         if subject.account_sid != seen.account_sid:
             continue
-        if set(subject.places) != set(map(str, seen.places)):
-            raise UsageError(
-                f"The unfinished run {path.stem} is about the token in "
-                f"{', '.join(subject.places)}, not in {', '.join(map(str, seen.places))}: one of "
-                "them would be left with a dead token. Name its places with --backend, or close it "
-                f"with safetwilio rotate runs --close {path.stem}",
-                code="ST907",
-            )
+        if subject.spots != {place.spot for place in seen.places}:
+            raise _elsewhere(subject, seen, path)
         if not arguments.roll_back:
             _require_same_options(arguments, subject, path)
         return _Chosen(seen, subject, path)
     subject = seen.subject(account, standby=arguments.standby, subaccounts=arguments.subaccounts)
     return _Chosen(seen, subject, None)
+
+
+def _elsewhere(subject: TokenSubject, seen: SeenToken, path: Path) -> UsageError:
+    """Return the error (ST907) that the run at *path* is about a token in other places."""
+    where = f" of the directory {subject.directory}" if subject.directory else ""
+    return UsageError(
+        f"The unfinished run {path.stem} is about the token in {', '.join(subject.places)}{where}, "
+        f"not in {', '.join(map(str, seen.places))} of this one: one of them would be left with a "
+        "dead token. Nothing was changed. Give the command there, or name its places with "
+        f"--backend; or close it: safetwilio rotate runs --close {path.stem}",
+        code="ST907",
+    )
 
 
 def _require_same_options(arguments: argparse.Namespace, subject: TokenSubject, path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetwilio.cli.output import say, say_wrapped, show_json
+from safetwilio.cli.output import say, say_text, say_wrapped, show_json
 
 if TYPE_CHECKING:
     from safetwilio.webhook_check import Outcome
@@ -76,7 +76,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _show_help(arguments: argparse.Namespace) -> int:
-    say(arguments.parser.format_help().rstrip())
+    arguments.parser.print_help(sys.stderr)
     return 2
 
 
@@ -162,13 +162,13 @@ def _describe(request: Captured, outcome: Outcome) -> None:
     say(f"request            {request.method}, {kind}")
     say(f"your application   {outcome.url}")
     if outcome.ok:
-        say("\nThe request is right: Twilio has signed it.")
+        say_text("\nThe request is right: Twilio has signed it.")
         return
     say(f"Twilio signed      {outcome.signed or 'unknown'}")
     for finding in outcome.findings:
         say("")
         say_wrapped(f"[{finding.what}] {finding.sentence}")
     if outcome.settings:
-        say("\nTo let it in:")
+        say_text("\nTo let it in:")
         for setting in outcome.settings:
             say_wrapped(f"  {setting}")

@@ -298,7 +298,7 @@ class _Rotation:
 def _asked(event: Mapping[str, Any]) -> _Asked:
     found = dict(event) if hasattr(event, "keys") else {}
     step, secret, token = (found.get(n) for n in ("Step", "SecretId", "ClientRequestToken"))
-    if step not in {_CREATE, _SET, _TEST, _FINISH}:
+    if not isinstance(step, str) or step not in {_CREATE, _SET, _TEST, _FINISH}:
         raise no_event("its Step is none of Secrets Manager's")
     if not isinstance(secret, str) or not _SECRET.fullmatch(secret):
         raise no_event("its SecretId is no ARN of a secret")

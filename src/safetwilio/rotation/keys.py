@@ -7,6 +7,7 @@ key is created by one request that is never repeated; if its answer is lost, the
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,12 @@ from safetwilio.admin.keys import create_key, delete_key, list_keys
 from safetwilio.clients.probe import prove
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import ApiKey, mask
-from safetwilio.errors import AccountOperationError, ConfigurationError, SafeTwilioError
+from safetwilio.errors import (
+    AccountOperationError,
+    ConfigurationError,
+    JournalError,
+    SafeTwilioError,
+)
 from safetwilio.rotation.places import fields_of
 from safetwilio.runbook.keeping import Clock, NotKept, Sealed, keep
 from safetwilio.store import CredentialStore
@@ -155,10 +161,12 @@ class KeyRotation:
         That is soon if the process was killed, and late if the place did not answer for long.
         """
         held = self.place.held()
-        writes = self._noted("keeping")
+        undone = {entry.facts["sid"] for entry in self._noted("undone")}
+        writes = [each for each in self._noted("keeping") if each.facts["sid"] not in undone]
         if held.key.sid != self.subject.old or not writes:
             return held
-        left = LANDS_WITHIN - _seconds_since(writes[-1].at)
+        # The clock may have been set since.
+        left = min(LANDS_WITHIN, LANDS_WITHIN - _seconds_since(writes[-1].at))
         if left > 0:
             self._say(f"A write of an earlier process may be on its way: waiting {left:.0f} s")
             self._clock.wait(left)
@@ -292,6 +300,8 @@ class KeyRotation:
     def _undo(self, sid: str) -> None:
         """Delete the key *sid*, which is in no place, also where the journal takes no more."""
         delete_key(self._admin, sid)
+        with suppress(JournalError):
+            self._run.note("undone", target=self.subject.target, sid=sid)
         self._say("The new key could not be used, so it was deleted again")
 
     def _require_known(self, key: ApiKey, held: Held) -> KeyType | None:
@@ -329,6 +339,14 @@ class KeyRotation:
             "this run with --roll-back, and begin anew if need be.",
             code="ST623",
         )
+
+
+def has_left_nothing(run: Notes, target: str) -> bool:
+    """Return whether all keys that *run* has asked for, for *target*, were deleted out of place."""
+    asked, made, undone = (
+        len(run.noted(event, target=target)) for event in ("creating", "created", "undone")
+    )
+    return asked == made == undone
 
 
 def require_known(key: ApiKey, held: Held, clock: Clock) -> KeyType | None:

@@ -69,8 +69,7 @@ class Place:
     @property
     def directory(self) -> str:
         """Where its path begins, if it is relative: elsewhere the reference means another file."""
-        path = Path(self.reference.path)
-        return "" if self.reference.scheme != "dotenv" or path.is_absolute() else str(Path.cwd())
+        return directory_of(self.reference)
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -103,6 +102,20 @@ class Place:
         return self._backend.save(fields, account=self.target.account, replaces=replaces)
 
 
+def directory_of(reference: Reference) -> str:
+    """Return where the path of *reference* begins if it is a relative one, else nothing."""
+    path = Path(reference.path)
+    return "" if reference.scheme != "dotenv" or path.is_absolute() else str(Path.cwd())
+
+
+def spot(place: str, directory: str) -> str:
+    """Return what is the same for two spellings of one file, whose path begins in *directory*."""
+    scheme, _, path = place.partition(":")
+    if scheme != "dotenv":
+        return place
+    return os.path.realpath(Path(directory, path.removeprefix("//") or DEFAULT_PATH))
+
+
 def find_place(target: Target) -> Place:
     """Return the first place of *target*'s service that holds a key for its account.
 
@@ -124,19 +137,10 @@ def find_place(target: Target) -> Place:
     raise _no_key(target, ", ".join(map(str, target.service.places)))
 
 
-def key_in_use(target: Target) -> str | None:
-    """Return the SID of the key that *target* has, wherever that is, ``None`` if it has none.
-
-    Raises :class:`safetwilio.errors.ConfigurationError` (ST3xx) for a place that cannot be read.
-    """
-    answer = load(target.service.places, target.account)
-    sid = answer.record.fields.get("key_sid") if isinstance(answer, Found) else None
-    return sid.reveal() if sid else None
-
-
 def keys_in_chain(target: Target) -> set[str]:
-    """Return the SIDs of the keys in all places of *target*'s service: a later one is read, too.
+    """Return the SIDs of the keys in all places of *target*'s service.
 
+    A later one counts, too: the first is its key here, and may hold none where the service runs.
     Raises :class:`safetwilio.errors.ConfigurationError` (ST3xx) for a place that cannot be read.
     """
     answers = [load((reference,), target.account) for reference in target.service.places]

@@ -15,8 +15,13 @@ from safetwilio.admin.keys import fetch_policy, list_keys
 from safetwilio.admin.lineage import key_name
 from safetwilio.clients.probe import prove
 from safetwilio.credentials import mask
-from safetwilio.errors import AccountOperationError, ConfigurationError, JournalError
-from safetwilio.rotation.keys import KeyRotation, Subject, client_of
+from safetwilio.errors import (
+    AccountOperationError,
+    ConfigurationError,
+    JournalError,
+    SafeTwilioError,
+)
+from safetwilio.rotation.keys import KeyRotation, Subject, client_of, has_left_nothing
 from safetwilio.rotation.overlap import Waiting, wait
 from safetwilio.rotation.places import find_place, keys_in_chain
 from safetwilio.runbook.keeping import Clock, Sealed
@@ -203,7 +208,7 @@ class KeysRun:
         Raises what :meth:`KeyRotation.replace` and :meth:`KeyRotation.retire` raise.
         """
         for target, rotation in self._rotations.items():
-            self._run.perform(steps_of(target)[0], rotation.replace)
+            self._replace(target, rotation)
         waiting = wait(
             lambda: tuple(self._waiting()),
             seconds=seconds if self._overlap.can_end else 0.0,
@@ -227,14 +232,33 @@ class KeysRun:
             self._run.note("taken back", target=target, **rotation.take_back())
         self._finish(rolled_back=True)
 
+    def _replace(self, target: str, rotation: KeyRotation) -> None:
+        """Replace the key of *target*; a run of which a failure has left nothing is closed.
+
+        The next one does the same, and nobody has to take back what is not there.
+        """
+        failure: SafeTwilioError
+        try:
+            self._run.perform(steps_of(target)[0], rotation.replace)
+        except SafeTwilioError as error:
+            failure = error.with_traceback(None)
+        else:
+            return
+        subjects = subjects_of(self._run.subject)
+        if all(has_left_nothing(self._run, subject.target) for subject in subjects):
+            with suppress(JournalError):
+                self._run.finish(failed=failure.code)
+        raise failure
+
     def _finish(self, **facts: Any) -> None:
         """Close the run, unless it has keys that nobody looks at just now."""
-        done = self._run.done
-        for subject in subjects_of(self._run.subject):
-            is_back = self._run.noted("taken back", target=subject.target)
-            if not is_back and not done.issuperset(steps_of(subject.target)):
+        run = self._run
+        for target in (subject.target for subject in subjects_of(run.subject)):
+            is_back = run.noted("taken back", target=target)
+            is_overtaken = run.noted("undone", target=target) and has_left_nothing(run, target)
+            if not is_back and not is_overtaken and not run.done.issuperset(steps_of(target)):
                 return
-        self._run.finish(**facts)
+        run.finish(**facts)
 
     def _retire(self, target: str, rotation: KeyRotation) -> None:
         def retire() -> dict[str, Any]:

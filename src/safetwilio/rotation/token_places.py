@@ -16,6 +16,7 @@ from safetwilio.backends.interface import Found, WritableBackend
 from safetwilio.backends.locate import admin_references, open_backend, parse, signing_references
 from safetwilio.errors import AccountOperationError, InvalidCredentials, UsageError
 from safetwilio.problems import faults, for_account
+from safetwilio.rotation.places import directory_of, spot
 from safetwilio.rules import check_account_sid
 from safetwilio.shapes import is_auth_token
 
@@ -49,6 +50,16 @@ class TokenPlace:
     def __str__(self) -> str:
         """Return the reference as people may see it."""
         return str(self.reference)
+
+    @property
+    def directory(self) -> str:
+        """Where its path begins, if it is relative."""
+        return directory_of(self.reference)
+
+    @property
+    def spot(self) -> str:
+        """What is the same for two spellings of one file."""
+        return spot(str(self), self.directory)
 
     def held(self) -> HeldTokens:
         """Return what is there now.

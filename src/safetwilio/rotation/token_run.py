@@ -8,6 +8,7 @@ from safetwilio.admin.identity import NEEDED, Address, Identity, identity_of_tok
 from safetwilio.credentials import mask
 from safetwilio.errors import AccountOperationError
 from safetwilio.rotation.overlap import Waiting, wait
+from safetwilio.rotation.places import spot
 from safetwilio.rotation.subaccounts import rotate_subaccounts
 from safetwilio.rotation.token_places import find_token_places
 from safetwilio.rotation.tokens import TokenRotation
@@ -29,6 +30,7 @@ class TokenSubject(NamedTuple):
     """What the journal says at the run's beginning; none of it is a secret.
 
     With *standby* the next one is made at the end; *subaccounts* are rotated, too, if that is set.
+    *directory* is where the paths of *places* begin, if there are relative ones.
     """
 
     target: str
@@ -36,6 +38,12 @@ class TokenSubject(NamedTuple):
     places: tuple[str, ...]
     standby: bool = False
     subaccounts: bool = False
+    directory: str = ""
+
+    @property
+    def spots(self) -> frozenset[str]:
+        """What is the same for two spellings of these places, whatever directory they name."""
+        return frozenset(spot(place, self.directory) for place in self.places)
 
 
 class SeenToken(NamedTuple):
@@ -50,7 +58,8 @@ class SeenToken(NamedTuple):
         """Return what a run that begins now is to do."""
         places = tuple(map(str, self.places))
         target = account or "the default account"
-        return TokenSubject(target, self.account_sid, places, standby, subaccounts)
+        directory = max(place.directory for place in self.places)  # all relative ones begin there
+        return TokenSubject(target, self.account_sid, places, standby, subaccounts, directory)
 
 
 def look(account: str | None, named: str | None, identity: Identity | None) -> SeenToken:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 SUFFIX = ".jsonl"
+_ROOT = 0
 _LARGEST = 4 << 20  # bytes; a run writes a few kilobytes
 _FIRST = hashlib.sha256(b"safetwilio journal 1").hexdigest()
 # A SID is none.
@@ -218,7 +219,8 @@ def _require_alone(path: Path, handle: int) -> None:
     """Lock *handle* until it is closed, or raise ST951."""
     if not take(handle):
         raise JournalError(
-            f"Another process goes on with this run just now ({path}). Wait for its end.",
+            f"Another process goes on with this run just now ({path}). Wait for its end; or stop "
+            "it there with Ctrl-C, which loses nothing, and give the command again.",
             code="ST951",
         )
 
@@ -239,17 +241,24 @@ def _created(path: Path) -> int:
 def _open(path: Path, flags: int) -> int:
     """Return a handle of *path*, where only who may act for this user can have put something.
 
-    No link is followed, and a FIFO keeps nobody waiting.
+    Who may write to the directory could still leave a journal there that names keys to delete. No
+    link is followed, and a FIFO keeps nobody waiting.
     """
     if os.name == "posix" and path.parent.stat().st_mode & stat.S_IWOTH:
         raise OSError(errno.EPERM, "anybody may write to its directory (chmod o-w)")
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
         flags |= getattr(os, name, 0)
     handle = os.open(path, flags, stat.S_IRUSR | stat.S_IWUSR)
-    if stat.S_ISREG(os.fstat(handle).st_mode):
+    found = os.fstat(handle)
+    failure = ""
+    if not stat.S_ISREG(found.st_mode):
+        failure = "it is no regular file"
+    elif os.name == "posix" and found.st_uid not in {os.geteuid(), _ROOT}:
+        failure = f"it is another user's (uid {found.st_uid}), who has to go on with it"
+    if not failure:
         return handle
     os.close(handle)
-    raise OSError(errno.EINVAL, "it is no regular file")
+    raise OSError(errno.EPERM, failure)
 
 
 def _close(handle: int) -> None:

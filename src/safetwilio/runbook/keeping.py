@@ -82,32 +82,40 @@ def keep(
 
     *is_kept* reads the place; *seal* is called once if there is no confirmation within
     :data:`CONFIRMED_WITHIN`. What may pass is tried again for :data:`PATIENCE` seconds. Raises
-    :class:`NotKept` if the secret is not there, and :class:`AccountOperationError` (ST625) if
-    nobody can tell.
+    :class:`NotKept` if the secret is not there and cannot come there, and
+    :class:`AccountOperationError` (ST625) if nobody can tell.
     """
     began = clock.now()
     is_sealed = is_unclear = False
     attempt = _Attempt(save)
     while (error := attempt.outcome(CONFIRMED_WITHIN)) is not None:
         if not isinstance(error, (BackendUnavailable, _Pending)):
-            if is_unclear:  # an earlier write may be on its way still
-                clock.wait(CONFIRMED_WITHIN)
+            clock.wait(CONFIRMED_WITHIN if is_unclear else 0)
             if _settled(is_kept):
                 return
-            raise NotKept(error)
-        is_unclear = True
+            if not is_unclear:
+                raise NotKept(error)
+            # An earlier write may land still: what it carries must not be dead by then.
+            say(f"The place refuses the secret now: {getattr(error, 'code', type(error).__name__)}")
+            break
         waited = clock.now() - began
         if waited >= CONFIRMED_WITHIN and not is_sealed:
             is_sealed = True
             _seal(seal, say)
         if waited >= PATIENCE:
-            raise _unconfirmed()
+            break
         say("The place of the key does not answer; trying again")
         clock.wait(_PAUSE)
         if not isinstance(error, _Pending):
             if _may_be_kept(is_kept):
                 return
+            is_unclear = True
             attempt = _Attempt(save)
+    else:
+        return
+    if not is_sealed:
+        _seal(seal, say)
+    raise _unconfirmed()
 
 
 def _seal(seal: Callable[[], object], say: Callable[[str], None]) -> None:

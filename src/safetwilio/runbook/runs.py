@@ -42,16 +42,24 @@ def directory_of_journals(environment: Mapping[str, str]) -> Path:
     named = environment.get(DIRECTORY_VARIABLE, "").strip()
     if named:
         return Path(named)
-    home = environment.get("LOCALAPPDATA") if os.name == "nt" else environment.get("XDG_STATE_HOME")
-    try:
-        return Path(home or Path.home() / ".local" / "state") / "safetwilio" / "runs"
-    except RuntimeError:  # a container whose user has no home
-        pass
+    states = Path(environment.get("LOCALAPPDATA" if os.name == "nt" else "XDG_STATE_HOME", ""))
+    if not states.is_absolute():  # then it is to be ignored, says the specification of XDG
+        states = _home(environment) / ".local" / "state"
+    if states.is_absolute():
+        return states / "safetwilio" / "runs"
     raise JournalError(
         f"There is no home directory for the journal of the run. Name one: {DIRECTORY_VARIABLE}, "
         "or --journal DIR",
         code="ST952",
     )
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    """Return the user's home directory, or a relative path if there is none."""
+    if environment.get("HOME") != "":  # which pathlib takes for the root directory
+        with suppress(RuntimeError):  # a container whose user has no home
+            return Path.home()
+    return Path()
 
 
 def new_run_id() -> str:
@@ -149,9 +157,10 @@ def resume(path: Path) -> Run:
 def unfinished(directory: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     """Yield the journals in *directory* whose runs are not finished, and what each is about.
 
-    Raises :class:`JournalError` (ST950, ST952).
+    The oldest comes first. Raises :class:`JournalError` (ST950, ST952).
     """
-    for path in journals_in(directory):
+    runs = [(entries[0].at, path) for path in journals_in(directory) if (entries := read(path))]
+    for _, path in sorted(runs):
         entries = read(path)
-        if entries and entries[-1].event != _FINISHED:  # without any, nothing was begun
+        if entries[-1].event != _FINISHED:
             yield path, entries[0].facts
