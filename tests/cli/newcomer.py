@@ -204,13 +204,24 @@ class Terminal:
         """Type *text*."""
         os.write(self._master, text.encode())
 
+    def interrupt(self) -> int:
+        """Press Ctrl-C at a prompt and return the exit code.
+
+        It is pressed again if nothing happens: Python notes one that comes after the prompt, and
+        before it waits for the line, only when it has got the line.
+        """
+        while self.process.poll() is None:
+            self.type("\x03")
+            self._read(lambda: False, seconds=2.0)
+        return self.end()
+
     def end(self) -> int:
         """Wait for the end and return the exit code."""
         self._read(lambda: False)
         return self.process.wait(DEADLINE)
 
-    def _read(self, enough: Callable[[], bool]) -> None:
-        end = time.monotonic() + DEADLINE
+    def _read(self, enough: Callable[[], bool], seconds: float = DEADLINE) -> None:
+        end = time.monotonic() + seconds
         while not enough() and (left := end - time.monotonic()) > 0:
             if not select.select([self._master], [], [], left)[0]:
                 break

@@ -52,7 +52,7 @@ def test_the_order_of_things(world: World) -> None:
     assert [n for n in proven if made < n < gone] == proven
     assert len(proven) == 3  # alone, as read from its place, and before the old one is deleted
     assert steps[-1] == (old.sid, proof[0])  # which is seen to be refused
-    assert list(unfinished(world.journals)) == []
+    assert unfinished(world.journals) == []
     assert world.clock.passed == 0
 
 
@@ -191,7 +191,7 @@ def test_a_run_with_keys_that_nobody_looks_at_is_not_finished(world: World) -> N
     world.keys_run(run, world.look(*targets)).carry_out()
     assert other not in world.all_keys()
     assert len(world.made) == 2
-    assert list(unfinished(world.journals)) == []
+    assert unfinished(world.journals) == []
 
 
 def test_another_rotation_meanwhile_keeps_its_key_and_ours(world: World) -> None:
@@ -221,7 +221,7 @@ def test_what_is_not_in_its_place_is_taken_back(world: World) -> None:
     left = world.all_keys()
     assert orphan not in left
     assert {old.sid, alike.sid} <= {key.sid for key in left}
-    assert list(unfinished(world.journals)) == []
+    assert unfinished(world.journals) == []
 
 
 def test_what_is_in_its_place_is_not_taken_back(world: World) -> None:
@@ -231,7 +231,7 @@ def test_what_is_in_its_place_is_not_taken_back(world: World) -> None:
     world.keys_run(run, seen, Overlap()).carry_out()
     assert refused(lambda: world.keys_run(run, seen).take_back()).code == "ST627"
     assert len(world.made) == 1
-    assert list(unfinished(world.journals)) != []
+    assert unfinished(world.journals) != []
 
 
 def test_a_backend_that_only_reads_is_said_before_anything_happens(

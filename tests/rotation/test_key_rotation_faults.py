@@ -120,7 +120,7 @@ def test_another_line_of_the_file_is_somebody_elses_change_too(
     assert "MORE=1" in path.read_text()
     assert world.held() == (old.sid, old.secret)
     assert world.made == []
-    assert [*unfinished(world.journals)] == []  # nothing of it is left
+    assert unfinished(world.journals) == []  # nothing of it is left
 
 
 def test_what_somebody_else_put_there_before_we_began_is_not_replaced(world: World) -> None:

@@ -139,18 +139,19 @@ def test_runs_are_unfinished_until_they_say_so(tmp_path: Path, run: Run) -> None
     two = start(directory, "two", verb="rotate key")
     two.finish()
     three = start(directory, "three", verb="other")
-    assert list(unfinished(directory)) == [(run.path, run.subject), (three.path, {"verb": "other"})]
+    left = [(path, entries[0].facts) for path, entries in unfinished(directory)]
+    assert left == [(run.path, run.subject), (three.path, {"verb": "other"})]
     run.finish(rolled_back=True)
     three.close()
     assert [path for path, _ in unfinished(directory)] == [three.path]
 
 
 def test_where_there_is_nothing_no_run_is_unfinished(tmp_path: Path) -> None:
-    assert list(unfinished(tmp_path / "nowhere")) == []
+    assert unfinished(tmp_path / "nowhere") == []
     (tmp_path / "empty.jsonl").touch()  # a process was killed before it had begun
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "one.app.age").write_text("sealed")
-    assert list(unfinished(tmp_path)) == []
+    assert unfinished(tmp_path) == []
 
 
 def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(
@@ -160,11 +161,11 @@ def test_a_directory_that_cannot_be_listed_is_not_an_empty_one(
         raise PermissionError(13, "Permission denied")
 
     (tmp_path / "file").touch()
-    error = caught(lambda: list(unfinished(tmp_path / "file")))
+    error = caught(lambda: unfinished(tmp_path / "file"))
     assert isinstance(error, JournalError)
     assert error.code == "ST952"
     monkeypatch.setattr(Path, "iterdir", refuse)
-    error = caught(lambda: list(unfinished(tmp_path)))
+    error = caught(lambda: unfinished(tmp_path))
     assert isinstance(error, JournalError)
     assert error.code == "ST952"
 
@@ -173,13 +174,13 @@ def test_a_run_whose_first_line_was_torn_was_never_begun(tmp_path: Path) -> None
     begin(tmp_path / "one.jsonl", "run", verb="x").close()
     with (tmp_path / "one.jsonl").open("r+") as file:
         file.truncate(20)
-    assert list(unfinished(tmp_path)) == []
+    assert unfinished(tmp_path) == []
 
 
 def test_an_altered_journal_is_not_passed_over(tmp_path: Path, run: Run) -> None:
     start(tmp_path / "runs", "two").close()
     run.path.write_text("altered\n")
-    error = caught(lambda: list(unfinished(tmp_path / "runs")))
+    error = caught(lambda: unfinished(tmp_path / "runs"))
     assert isinstance(error, JournalError)
     assert error.code == "ST950"
     assert str(run.path) in str(error)

@@ -22,7 +22,6 @@ from safetwilio.rotation.service_keys import (
     subject_of,
     subjects_of,
 )
-from safetwilio.runbook.journal import read
 from safetwilio.runbook.runs import new_run_id, unfinished
 from safetwilio.services import FILE, Service, chosen, is_service_name, read_services
 from safetwilio.settings import require_account_name
@@ -162,9 +161,10 @@ def _service_here(arguments: argparse.Namespace) -> Service:
 
 
 def _begun(arguments: argparse.Namespace) -> Iterator[_Begun]:
-    for path, facts in unfinished(journals(arguments)):
+    for path, entries in unfinished(journals(arguments)):
+        facts = entries[0].facts
         if facts.get("verb") == VERB:
-            yield _Begun(path, subjects_of(facts), read(path), str(facts.get("begun_in", "")))
+            yield _Begun(path, subjects_of(facts), entries, str(facts.get("begun_in", "")))
 
 
 def _part(run: _Begun, seen: Sequence[Seen], *, whatever: bool) -> Chosen | None:

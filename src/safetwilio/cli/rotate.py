@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from safetwilio.runbook.journal import Entry
+
 _DESCRIPTION = """\
 Replace a secret that is in use, so that nobody notices: the new one is in its place and proven
 before the old one goes. Without --yes, or a confirmation typed at the terminal, nothing is changed
@@ -83,7 +85,7 @@ def _list_runs(arguments: argparse.Namespace) -> int:
     directory = journals(arguments)
     if arguments.close is not None:
         _close(arguments.close, [path for path, _ in unfinished(directory)])
-    found = [_described(path, facts) for path, facts in unfinished(directory)]
+    found = [_described(path, entries) for path, entries in unfinished(directory)]
     if arguments.json:
         show_json({"directory": str(directory), "runs": found})
     for run in found:
@@ -119,11 +121,10 @@ def _say_run(run: Mapping[str, Any]) -> None:
     say_lines([f"  Next: {run['next']}"])
 
 
-def _described(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    from safetwilio.runbook.journal import read
-
+def _described(path: Path, entries: Sequence[Entry]) -> dict[str, Any]:
+    facts = entries[0].facts
     subjects = tuple(facts.get("subjects", ()))
-    done = {entry.facts.get("step") for entry in read(path) if entry.event == "done"}
+    done = {entry.facts.get("step") for entry in entries if entry.event == "done"}
     directories = (facts.get("begun_in"), *(each.get("directory") for each in subjects))
     return {
         "run": path.stem,
@@ -159,4 +160,7 @@ def _next(verb: str, subjects: Sequence[Mapping[str, Any]], done: Collection[str
             )
     elif all(steps_of(str(each.get("target")))[0] in done for each in subjects):
         return f"safetwilio {verb} as it was begun, with --moved once nothing uses the old key"
-    return f"safetwilio {verb} as it was begun, which goes on with it"
+    return (
+        f"safetwilio {verb} as it was begun, which goes on with it; with --roll-back if somebody "
+        "has put another one there since"
+    )

@@ -139,7 +139,8 @@ def _chosen(arguments: argparse.Namespace, account: str | None, seen: SeenToken)
     from safetwilio.rotation.token_run import VERB, subject_in
     from safetwilio.runbook.runs import unfinished
 
-    for path, facts in unfinished(journals(arguments)):
+    for path, entries in unfinished(journals(arguments)):
+        facts = entries[0].facts
         if facts.get("verb") != VERB:
             continue
         subject = subject_in(facts)

@@ -25,7 +25,7 @@ from safetwilio.runbook.journal import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from safetwilio.runbook.journal import Entry
 
@@ -154,13 +154,12 @@ def resume(path: Path) -> Run:
     return Run(reopen(path))
 
 
-def unfinished(directory: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield the journals in *directory* whose runs are not finished, and what each is about.
+def unfinished(directory: Path) -> list[tuple[Path, tuple[Entry, ...]]]:
+    """Return the journals in *directory* whose runs are not finished, and their entries.
 
-    The oldest comes first. Raises :class:`JournalError` (ST950, ST952).
+    The oldest comes first. The first entry's facts are what a run is about; where there is none,
+    nothing was begun. Raises :class:`JournalError` (ST950, ST952).
     """
-    runs = [(entries[0].at, path) for path in journals_in(directory) if (entries := read(path))]
-    for _, path in sorted(runs):
-        entries = read(path)
-        if entries[-1].event != _FINISHED:
-            yield path, entries[0].facts
+    runs = [(path, entries) for path in journals_in(directory) if (entries := read(path))]
+    left = [(path, entries) for path, entries in runs if entries[-1].event != _FINISHED]
+    return sorted(left, key=lambda run: run[1][0].at)
