@@ -335,8 +335,9 @@ class KeyRotation:
     def _changed(self, held: Held) -> AccountOperationError:
         return AccountOperationError(
             f"{self.place} holds the key {mask('key', held.key.sid)} now, which is neither the old "
-            "one nor one of this run: somebody else replaced it. Nothing more was changed. Close "
-            "this run with --roll-back, and begin anew if need be.",
+            "one nor one of this run: somebody else replaced it. Nothing more was changed. If "
+            "safetwilio rotate runs lists this run, take back what it made with --roll-back; begin "
+            "anew if need be.",
             code="ST623",
         )
 
