@@ -35,6 +35,7 @@ LONGEST = 120  # seconds of one child; no command takes so long whose waits are 
 _ANSWERED_WITHIN = 30.0
 _SID = re.compile(r"\b(?:AC|SK)[0-9a-f]{32}\b")
 _MANY = 16
+_PAUSE = 1.0
 
 
 class Order(NamedTuple):
@@ -176,14 +177,21 @@ def _watch_files(points: Points) -> None:
 
 
 def hurry(url: str) -> None:
-    """Let what is waited for be the clock of the emulator at *url*, and nobody wait."""
+    """Let what is waited for be the clock of the emulator at *url*, and nobody wait.
+
+    A pause between two looks is longer each time: a minute of them would be a hundred points that
+    are all alike.
+    """
     from safetwilio.runbook.keeping import Clock
 
     port = int(url.rpartition(":")[2])
-    ahead = 0.0
+    ahead, pauses = 0.0, 0
 
     def wait(_: Clock, seconds: float) -> None:
-        nonlocal ahead
+        nonlocal ahead, pauses
+        pauses += 1
+        if seconds <= _PAUSE:
+            seconds *= pauses
         ahead += seconds
         body = json.dumps({"seconds": seconds})
         head = (
