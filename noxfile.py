@@ -86,7 +86,7 @@ def tests(session: nox.Session, dependencies: str) -> None:
     _install_wheel(session, *(_lower_bounds() if dependencies == "lowest" else ()))
     ignored = ("--ignore=tests/system", "--ignore=tests/typing")
     arguments = ["pytest", TIMEOUT, *PARALLEL, *ignored, *session.posargs]
-    newest = [version for version in PYTHONS if shutil.which(f"python{version}")][-1]
+    newest = [each for each in PYTHONS if each == CURRENT or shutil.which(f"python{each}")][-1]
     is_newest = session.python == newest and dependencies == "newest"
     # The other environments leave out what one is enough for, so only this one is measured.
     if session.posargs or not is_newest:

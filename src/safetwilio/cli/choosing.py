@@ -6,15 +6,16 @@ Loaded when the command runs, for it needs all that a rotation does.
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from safetwilio.backends.locate import parse, references
-from safetwilio.cli.running import journals
+from safetwilio.cli.running import begun
 from safetwilio.credentials import mask
 from safetwilio.errors import UsageError
 from safetwilio.processes import service_of
-from safetwilio.rotation.places import Target, keys_in_chain, spot
+from safetwilio.rotation.places import Target, keys_in_chain, spot, spot_of
 from safetwilio.rotation.service_keys import (
     VERB,
     age_of,
@@ -22,7 +23,7 @@ from safetwilio.rotation.service_keys import (
     subject_of,
     subjects_of,
 )
-from safetwilio.runbook.runs import new_run_id, unfinished
+from safetwilio.runbook.runs import new_run_id
 from safetwilio.services import FILE, Service, chosen, is_service_name, read_services
 from safetwilio.settings import require_account_name
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from safetwilio.rotation.keys import Subject
     from safetwilio.rotation.service_keys import Seen
     from safetwilio.runbook.journal import Entry
-
-_DAY = 86400.0
 
 
 class Chosen(NamedTuple):
@@ -88,13 +87,17 @@ def known_targets(
     return (*targets, *(each for each in listed if each not in targets)), str(path)
 
 
-def held_elsewhere(arguments: argparse.Namespace, targets: Sequence[Target]) -> set[str]:
-    """Return the SIDs of the keys of all known services; a key may be shared.
+def held_elsewhere(
+    arguments: argparse.Namespace, targets: Sequence[Target], seen: Sequence[Seen]
+) -> set[str]:
+    """Return the SIDs of the keys of all known services but those of *seen*; a key may be shared.
 
     Raises :class:`safetwilio.errors.ConfigurationError` (ST3xx) for a place that cannot be read.
     """
     known, _ = known_targets(arguments, targets)
-    return set().union(*map(keys_in_chain, known))
+    looked_at = {str(one.target) for one in seen}
+    others = (target for target in known if str(target) not in looked_at)
+    return set().union(*map(keys_in_chain, others))
 
 
 def parts_of(
@@ -105,11 +108,11 @@ def parts_of(
     A new one is about the keys that are old enough; to take back there is one run, or none.
     Raises :class:`UsageError` (ST907) for a key that is in the hands of a run begun elsewhere.
     """
-    begun = tuple(_begun(arguments))
+    runs = tuple(_begun(arguments))
     found: list[Chosen] = []
     left = list(seen)
     for whatever in (False, True) if arguments.roll_back else (False,):
-        for run in begun:
+        for run in runs:
             part = _part(run, left, whatever=whatever)
             if part is None:
                 continue
@@ -118,11 +121,11 @@ def parts_of(
             found.append(part)
             left = [one for one in left if all(one is not other for other in part.seen)]
     if arguments.roll_back:
-        _require_free(seen, begun, known)
+        _require_free(seen, runs, known)
         return ()
     fresh = _fresh(arguments, left)
     if fresh is not None:
-        _require_free(fresh.seen, begun, known)
+        _require_free(fresh.seen, runs, known)
         found.append(fresh)
     return tuple(found)
 
@@ -161,10 +164,8 @@ def _service_here(arguments: argparse.Namespace) -> Service:
 
 
 def _begun(arguments: argparse.Namespace) -> Iterator[_Begun]:
-    for path, entries in unfinished(journals(arguments)):
-        facts = entries[0].facts
-        if facts.get("verb") == VERB:
-            yield _Begun(path, subjects_of(facts), entries, str(facts.get("begun_in", "")))
+    for path, facts, entries in begun(arguments, VERB):
+        yield _Begun(path, subjects_of(facts), entries, str(facts.get("begun_in", "")))
 
 
 def _part(run: _Begun, seen: Sequence[Seen], *, whatever: bool) -> Chosen | None:
@@ -182,9 +183,9 @@ def _fresh(arguments: argparse.Namespace, seen: Sequence[Seen]) -> Chosen | None
     name = new_run_id()
     fresh = [(one, subject_of(one, name)) for one in seen]
     if arguments.older_than is not None:
-        days = arguments.older_than / _DAY
+        least = timedelta(seconds=arguments.older_than)
         ages = [age_of(subject) for _, subject in fresh]
-        fresh = [each for each, age in zip(fresh, ages, strict=True) if age is None or age >= days]
+        fresh = [each for each, age in zip(fresh, ages, strict=True) if age is None or age >= least]
     if not fresh:
         return None
     return Chosen(tuple(one for one, _ in fresh), tuple(subject for _, subject in fresh), None)
@@ -207,15 +208,15 @@ def _is_about(run: _Begun, subject: Subject | None, one: Seen, *, whatever: bool
     return is_kept or any(e.facts.get("sid") == one.held.key.sid for e in noted)
 
 
-def _require_free(seen: Sequence[Seen], begun: Sequence[_Begun], known: Sequence[Target]) -> None:
+def _require_free(seen: Sequence[Seen], runs: Sequence[_Begun], known: Sequence[Target]) -> None:
     """Raise ST907 if an unfinished run that was begun elsewhere has one of the keys *seen*.
 
     Each of the two would make a key, and the first old one would live on. A key that is shared by
     two known services is another matter: both are asked before it is deleted.
     """
     for one in seen:
-        here = spot(str(one.place), one.place.directory)
-        for run in begun:
+        here = one.place.spot
+        for run in runs:
             for subject in run.subjects:
                 is_shared = spot(subject.place, subject.directory) != here and any(
                     _is_of(subject, target) for target in known
@@ -238,10 +239,8 @@ def _keys_of(run: _Begun, subject: Subject) -> Collection[str]:
 
 def _is_of(subject: Subject, target: Target) -> bool:
     """Return whether *subject* is the key of *target*, in a place that it has today."""
-    here = str(Path.cwd())
-    places = (spot(str(reference), here) for reference in target.service.places)
-    place = spot(subject.place, subject.directory)
-    return subject.target == str(target) and place in places
+    spots = map(spot_of, target.service.places)
+    return subject.target == str(target) and spot(subject.place, subject.directory) in spots
 
 
 def _elsewhere(run: _Begun, subject: Subject, one: Seen) -> UsageError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
 from safetwilio.cli.output import say, say_text, show_json
 
 if TYPE_CHECKING:
+    import argparse
+
     from safetwilio.doctor import Report, Sources, Tried
 
 _DESCRIPTION = """\
@@ -36,7 +37,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="check what the app would load, without starting it",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--verify", action="store_true", help="also ask Twilio whether the key works"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from safetwilio.cli.output import say, show_json
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from safetwilio.redaction import Kind
@@ -59,7 +59,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="say which mask a secret has, or which secret a mask means",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--stdin", action="store_true", help="read the secret from standard input")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +12,8 @@ from safetwilio.problems import Problem, command, faults
 from safetwilio.shapes import AUTH_TOKEN_LENGTH, is_key_secret
 
 if TYPE_CHECKING:
+    import argparse
+
     from safetwilio.backends.interface import Absent, Found, WritableBackend
     from safetwilio.backends.locate import Reference
     from safetwilio.provisioning import Provisioned
@@ -77,7 +78,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="make an API key and keep it where the program looks",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--account-sid", metavar="SID", help="default: TWILIO_ACCOUNT_SID, or else ask"

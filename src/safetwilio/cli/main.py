@@ -63,20 +63,26 @@ Reports for people go to stderr, --json goes to stdout. No secret goes to either
 
 
 class Command(Protocol):
-    """A module of this package: it adds its parser and runs."""
+    """A module of this package: it adds a parser, with what it runs as the default of ``run``."""
 
     def add_parser(self, commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         """Add the command's own parser to *commands*."""
 
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Do it and return the exit code."""
-
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose options are never abbreviated: ``--token X`` is no ``--token-stdin X``."""
+    """The parser of the whole, and of each command in it.
+
+    Options are never abbreviated: ``--token X`` is no ``--token-stdin X``. Help is printed as it is
+    written, and of two parsers the inner one explains what is wrong.
+    """
 
     def __init__(self, **options: object) -> None:
-        super().__init__(**{**options, "allow_abbrev": False})  # type: ignore[arg-type]
+        super().__init__(
+            **options,  # type: ignore[arg-type]
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.set_defaults(parser=self)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         with to_programs():  # what cannot be written is noticed now rather than at the very end
@@ -113,12 +119,11 @@ def _run(words: Sequence[str]) -> int:
 
 def _obey(words: Sequence[str]) -> int:
     _require_no_token(words)
-    parser = _parser()
-    arguments, unknown = parser.parse_known_args(words)
+    arguments, unknown = _parser().parse_known_args(words)
     if unknown:  # argparse would say so in the name of the whole, and lead to the wrong help
         arguments.parser.error(_UNRECOGNIZED + " ".join(unknown))
     if arguments.run is None:
-        parser.print_help(sys.stderr)
+        arguments.parser.print_help(sys.stderr)
         return USAGE
     return int(arguments.run(arguments))
 
@@ -180,16 +185,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="safetwilio",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=None, parser=parser)
+    parser.set_defaults(run=None)
     parser.add_argument("--version", action="version", version=f"safetwilio {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     command: Command
     for command in (init, doctor, rotate, fingerprint, webhook, emulator):
         command.add_parser(commands)
-    for parser_of_command in commands.choices.values():
-        parser_of_command.set_defaults(parser=parser_of_command)
     return parser
 
 

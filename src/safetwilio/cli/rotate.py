@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,6 +12,7 @@ from safetwilio.cli.running import NOTHING, add_journal, journals
 from safetwilio.errors import UsageError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
     from typing import Any
@@ -46,20 +45,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "rotate",
         help="replace a key or the Auth Token that is in use",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=lambda _: _help(parser))
     secrets = parser.add_subparsers(title="what to rotate", metavar="WHAT")
     rotate_key.add_parser(secrets)
     rotate_token.add_parser(secrets)
     _add_runs(secrets)
-    for inner in secrets.choices.values():
-        inner.set_defaults(parser=inner)
-
-
-def _help(parser: argparse.ArgumentParser) -> int:
-    parser.print_help(sys.stderr)
-    return 2
 
 
 def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -68,7 +58,6 @@ def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="list the runs that are not finished",
         description=_RUNS,
         epilog=_RUNS_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_journal(parser)
     parser.add_argument(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from contextlib import ExitStack
 from functools import partial
@@ -15,14 +14,14 @@ from safetwilio.cli.output import say, say_lines, say_wrapped, show_json
 from safetwilio.cli.running import (
     PARTIAL,
     add_how,
+    begin,
     carry_out,
-    directory_here,
-    journals,
     say_nothing_to_take_back,
 )
 from safetwilio.errors import AccountOperationError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Mapping, Sequence
 
     from safetwilio.cli.choosing import Chosen
@@ -85,7 +84,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="make another API key and delete the old one when nobody uses it",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_argument_group("what")
     what.add_argument(
@@ -190,11 +188,9 @@ def _is_wanted(arguments: argparse.Namespace, parts: Sequence[_Part], asked: str
 
 def _begin(arguments: argparse.Namespace, chosen: Chosen) -> Run:
     from safetwilio.rotation.service_keys import VERB
-    from safetwilio.runbook.runs import start
 
     name = chosen.subjects[0].name.rpartition("/")[2]
-    subjects = [subject._asdict() for subject in chosen.subjects]
-    return start(journals(arguments), name, verb=VERB, subjects=subjects, begun_in=directory_here())
+    return begin(arguments, name, VERB, chosen.subjects)
 
 
 def _carry_out_all(
@@ -249,7 +245,7 @@ def _keys_run(
         chosen.seen,
         overlap,
         say=lambda text: say(f"... {text}"),
-        others=partial(held_elsewhere, arguments, targets),
+        others=partial(held_elsewhere, arguments, targets, chosen.seen),
         sealed=lambda target: FileSealed(current.path, target, recipient=arguments.seal_to),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,14 +11,15 @@ from safetwilio.cli.output import say, say_lines, say_wrapped, show_json
 from safetwilio.cli.running import (
     PARTIAL,
     add_how,
+    begin,
+    begun,
     carry_out,
-    directory_here,
-    journals,
     say_nothing_to_take_back,
 )
 from safetwilio.errors import UsageError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -79,7 +79,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="replace the master Auth Token",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_argument_group("what")
     what.add_argument(
@@ -105,8 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
     from safetwilio.admin.identity import find_identity
     from safetwilio.policy import break_glass
     from safetwilio.redaction import install
-    from safetwilio.rotation.token_run import look, plan
-    from safetwilio.runbook.runs import resume
+    from safetwilio.rotation.token_run import VERB, look, plan
+    from safetwilio.runbook.runs import new_run_id, resume
     from safetwilio.settings import require_account_name
 
     install()
@@ -129,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not confirmed(seen.account_sid, yes=arguments.yes, is_json=arguments.json):
             _show(arguments, chosen, (), None)
             return 0
-        current = before or _begin(arguments, chosen)
+        current = before or begin(arguments, new_run_id(), VERB, [chosen.subject])
         stack.callback(current.close)
         return _carry_out(arguments, account, chosen, current)
 
@@ -137,12 +136,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _chosen(arguments: argparse.Namespace, account: str | None, seen: SeenToken) -> _Chosen:
     """Return the unfinished run about the same account, or what a new one is to do."""
     from safetwilio.rotation.token_run import VERB, subject_in
-    from safetwilio.runbook.runs import unfinished
 
-    for path, entries in unfinished(journals(arguments)):
-        facts = entries[0].facts
-        if facts.get("verb") != VERB:
-            continue
+    for path, facts, _ in begun(arguments, VERB):
         subject = subject_in(facts)
         if subject.account_sid != seen.account_sid:
             continue
@@ -182,15 +177,6 @@ def _require_same_options(arguments: argparse.Namespace, subject: TokenSubject, 
         f"it: safetwilio rotate runs --close {path.stem}",
         code="ST907",
     )
-
-
-def _begin(arguments: argparse.Namespace, chosen: _Chosen) -> Run:
-    from safetwilio.rotation.token_run import VERB
-    from safetwilio.runbook.runs import new_run_id, start
-
-    subjects = [chosen.subject._asdict()]
-    run = new_run_id()
-    return start(journals(arguments), run, verb=VERB, subjects=subjects, begun_in=directory_here())
 
 
 def _carry_out(

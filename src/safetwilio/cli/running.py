@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from safetwilio.cli.output import say
 from safetwilio.redaction.engine import redact
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from safetwilio.rotation.overlap import Waiting
+    from safetwilio.runbook.journal import Entry
     from safetwilio.runbook.runs import Run
 
 NOTHING, PARTIAL = 3, 4
 _LONGEST_WAIT = 3600.0
+
+
+class Subject(Protocol):
+    """What a journal says of one key or token when its run begins."""
+
+    def _asdict(self) -> Mapping[str, Any]: ...
 
 
 class Rotation(Protocol):
@@ -66,7 +73,33 @@ def journals(arguments: argparse.Namespace) -> Path:
     return Path(arguments.journal) if arguments.journal else directory_of_journals(os.environ)
 
 
-def directory_here() -> str:
+def begin(arguments: argparse.Namespace, name: str, verb: str, subjects: Iterable[Subject]) -> Run:
+    """Return the new run *name* of *verb*, about *subjects*.
+
+    Raises :class:`safetwilio.errors.JournalError` (ST952).
+    """
+    from safetwilio.runbook.runs import start
+
+    about = [subject._asdict() for subject in subjects]
+    return start(journals(arguments), name, verb=verb, subjects=about, begun_in=_directory_here())
+
+
+def begun(
+    arguments: argparse.Namespace, verb: str
+) -> Iterator[tuple[Path, Mapping[str, Any], tuple[Entry, ...]]]:
+    """Yield the journal of each unfinished run of *verb*, what it is about, and its entries.
+
+    The oldest comes first. Raises :class:`safetwilio.errors.JournalError` (ST950, ST952).
+    """
+    from safetwilio.runbook.runs import unfinished
+
+    for path, entries in unfinished(journals(arguments)):
+        facts = entries[0].facts
+        if facts.get("verb") == verb:
+            yield path, facts, entries
+
+
+def _directory_here() -> str:
     """Return where the command was given, for who asks later; nothing if that looks secret."""
     here = str(Path.cwd())
     return here if redact(here) == here else ""

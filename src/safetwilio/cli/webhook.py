@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 from safetwilio.cli.output import say, say_text, say_wrapped, show_json
 
 if TYPE_CHECKING:
+    import argparse
+
     from safetwilio.webhook_check import Outcome
     from safetwilio.webhook_settings import WebhookSettings
     from safetwilio.webhooks.captured import Captured
@@ -46,14 +47,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     group = commands.add_parser(
         "webhook", help="say why a webhook is refused", description=_DESCRIPTION
     )
-    group.set_defaults(run=_show_help)
     inner = group.add_subparsers(title="commands", metavar="COMMAND")
     parser = inner.add_parser(
         "check",
         help="say why a captured request is refused",
         description=_CHECK,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("capture", metavar="CAPTURE", nargs="?", help="a file, or -")
     parser.add_argument("--url", metavar="URL", help="the URL that your application makes of it")
@@ -72,12 +71,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--account", metavar="NAME", help="use TWILIO_NAME_WEBHOOK_AUTH_TOKEN and its like"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
-    parser.set_defaults(run=run, parser=parser)
-
-
-def _show_help(arguments: argparse.Namespace) -> int:
-    arguments.parser.print_help(sys.stderr)
-    return 2
+    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

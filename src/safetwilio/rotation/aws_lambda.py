@@ -202,14 +202,14 @@ class _Rotation:
         Also those that earlier rotations of this secret made and no version holds. Unless all that
         gave way goes at once, a key stays while its users may not have looked yet.
         """
-        gone = {each for each in versions if stages.is_only_previous(each)}
+        leaving = {each for each in versions if stages.is_only_previous(each)}
         staged = [version for version, its in stages.of.items() if its]  # AWS shows no others
         sids = {version: self._sid_in(version) for version in staged}
-        if any(sid is None for version, sid in sids.items() if version not in gone):
+        if any(sid is None for version, sid in sids.items() if version not in leaving):
             log.warning("No key is deleted: a version with a stage holds none that can be read")
             return
-        in_use = {sid for version, sid in sids.items() if sid and version not in gone}
-        going = {sid for version, sid in sids.items() if sid and version in gone} - in_use
+        in_use = {sid for version, sid in sids.items() if sid and version not in leaving}
+        going = {sid for version, sid in sids.items() if sid and version in leaving} - in_use
         seen = look_into(self._current, identity_for)
         in_use |= {seen.held.key.sid, seen.identity.username}
         with acting_as([seen.identity], REASON):
@@ -221,9 +221,9 @@ class _Rotation:
                 keys = list_keys(admin)
                 before = sids.get(stages.version_with(PREVIOUS) or "")
                 history = [seen.held.key.sid, *([before] if before else [])]
-                gone = outlived(keys, history, self._name.prefix)
-                self._show_left(going - gone - in_use, keys)
-                going = (going & gone) | (gone - kept)
+                old = outlived(keys, history, self._name.prefix)
+                self._show_left(going - old - in_use, keys)
+                going = (going & old) | (old - kept)
             discard(admin, going - in_use, say=say, clock=self._clock)
 
     def _show_left(self, sids: Collection[str], keys: Iterable[KeySummary]) -> None:

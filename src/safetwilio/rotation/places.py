@@ -72,6 +72,11 @@ class Place:
         return directory_of(self.reference)
 
     @property
+    def spot(self) -> str:
+        """What is the same for two spellings of one file."""
+        return spot_of(self.reference)
+
+    @property
     def identity(self) -> tuple[object, ...]:
         """What two references to one key have in common, however they are written."""
         scheme, location, options, field, *_ = self.reference
@@ -114,6 +119,11 @@ def spot(place: str, directory: str) -> str:
     if scheme != "dotenv":
         return place
     return os.path.realpath(Path(directory, path.removeprefix("//") or DEFAULT_PATH))
+
+
+def spot_of(reference: Reference) -> str:
+    """Return the :func:`spot` that *reference* means here."""
+    return spot(str(reference), directory_of(reference))
 
 
 def find_place(target: Target) -> Place:

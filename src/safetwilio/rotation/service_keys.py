@@ -7,7 +7,7 @@ that several services share is deleted when none of them holds it any more.
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetwilio.admin.identity import NEEDED
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from safetwilio.runbook.runs import Run
 
 VERB = "rotate key"
-_DAY = 86400.0
 
 
 class Seen(NamedTuple):
@@ -137,11 +136,11 @@ def subjects_of(facts: Mapping[str, Any]) -> tuple[Subject, ...]:
     )
 
 
-def age_of(subject: Subject) -> float | None:
-    """Return how many days ago the old key was made, ``None`` if Twilio did not say."""
+def age_of(subject: Subject) -> timedelta | None:
+    """Return how long ago the old key was made, ``None`` if Twilio did not say."""
     if subject.created is None:
         return None
-    return (datetime.now(UTC) - datetime.fromisoformat(subject.created)).total_seconds() / _DAY
+    return datetime.now(UTC) - datetime.fromisoformat(subject.created)
 
 
 def plan(
@@ -185,7 +184,7 @@ class KeysRun:
         self._run = run
         self._overlap = overlap
         self._others = others
-        self._targets = {str(one.target): one.target for one in seen}
+        self._targets = tuple(one.target for one in seen)
         self._say = say
         self._clock = clock or Clock()
         subjects = {subject.target: subject for subject in subjects_of(run.subject)}
@@ -262,7 +261,7 @@ class KeysRun:
 
     def _retire(self, target: str, rotation: KeyRotation) -> None:
         def retire() -> dict[str, Any]:
-            return rotation.retire(self._others() | keys_in_chain(self._targets[target]))
+            return rotation.retire(self._others().union(*map(keys_in_chain, self._targets)))
 
         self._run.perform(steps_of(target)[1], retire)
 
@@ -324,5 +323,5 @@ def _steps(subjects: Sequence[Subject]) -> Iterator[Step]:
 
 def _described(subject: Subject) -> str:
     age = age_of(subject)
-    words = "of unknown age" if age is None else f"{age:.0f} days old"
+    words = "of unknown age" if age is None else f"{age.days} days old"
     return f"the key is {words}; account {mask('account', subject.account_sid)}"

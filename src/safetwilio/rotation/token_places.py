@@ -16,7 +16,7 @@ from safetwilio.backends.interface import Found, WritableBackend
 from safetwilio.backends.locate import admin_references, open_backend, parse, signing_references
 from safetwilio.errors import AccountOperationError, InvalidCredentials, UsageError
 from safetwilio.problems import faults, for_account
-from safetwilio.rotation.places import directory_of, spot
+from safetwilio.rotation.places import directory_of, spot_of
 from safetwilio.rules import check_account_sid
 from safetwilio.shapes import is_auth_token
 
@@ -59,7 +59,7 @@ class TokenPlace:
     @property
     def spot(self) -> str:
         """What is the same for two spellings of one file."""
-        return spot(str(self), self.directory)
+        return spot_of(self.reference)
 
     def held(self) -> HeldTokens:
         """Return what is there now.
