@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -228,6 +229,24 @@ def test_a_place_that_does_not_answer_is_asked_now_and_then(
     assert get(store) is place.key
     assert store.not_refreshed == ()
     assert place.events == ["not refreshed", "refreshed again", "replaced"]
+
+
+def test_who_was_refused_at_once_does_not_come_back_at_once(place: Place, clocks: Clocks) -> None:
+    """As a fleet that was pushed while the place was down."""
+    stores = [place.store() for _ in range(60)]
+    place.key = None
+    for store in stores:
+        assert isinstance(caught(store.refresh), BackendUnavailable)
+    looks = [place.looks]
+    for _ in range(30):
+        clocks.go(1)
+        for store in stores:
+            store.fresh()
+        looks.append(place.looks)
+    in_second = [now - before for before, now in pairwise(looks)]
+    assert not any(in_second[:23])
+    assert sum(in_second) == len(stores)
+    assert max(in_second) < len(stores) / 2
 
 
 @ways

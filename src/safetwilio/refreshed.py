@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 LOOK = 0.5
 """Seconds between two looks where requests wait for their outcome."""
 _OLD = 2.0  # times the age: then all wait for the new value, where before one looks for it
-_EARLY = 0.2  # of the age, at most: not all processes of a fleet look at the same moment
-_PAUSE = 30.0  # seconds after which a place that could not be read is asked again
+_EARLY = 0.2  # of a time, at most: not all processes of a fleet look at the same moment
+_PAUSE = 30.0  # seconds after which at most a place that could not be read is asked again
 _wall, _clock = time.time, time.monotonic
 
 Value = TypeVar("Value")
@@ -83,7 +83,7 @@ class Refreshed(Generic[Value]):
         self._events: deque[tuple[Event, Value, ConfigurationError | None]] = deque()
         now = _wall()
         self._snapshot = (value, now)
-        self._due = now + self._until_old()
+        self._due = now + _spread(self.policy.age)
         self._is_expired = False
         self._untold: deque[float] = deque()  # when it is due, if its next use is to be seen
         self._outcome: bool | ConfigurationError = False
@@ -244,9 +244,6 @@ class Refreshed(Generic[Value]):
             raise _too_old(self.loaded_at, self.not_refreshed)
         return self._snapshot[0]
 
-    def _until_old(self) -> float:
-        return self.policy.age * random.uniform(1 - _EARLY, 1)  # noqa: S311
-
     def _look(self) -> bool | ConfigurationError:
         """Load the value and keep it; what is to be told is told when all can go on."""
         self._looked = _clock()
@@ -258,13 +255,14 @@ class Refreshed(Generic[Value]):
         if isinstance(outcome, ConfigurationError):
             # A stale one is not used: each use comes here, and looks when it is time.
             self._snapshot = (before, min(loaded, now))
-            self._wait_until(min(now + min(_PAUSE, self._until_old()), loaded + self.policy.stale))
+            pause = _spread(min(_PAUSE, self.policy.age))
+            self._wait_until(min(now + pause, loaded + self.policy.stale))
             if not self.not_refreshed:
                 self._events.append(("not refreshed", before, outcome))
             self._outcome = outcome
             return outcome
         self._snapshot = (outcome, now)
-        self._wait_until(now + self._until_old())
+        self._wait_until(now + _spread(self.policy.age))
         if self.not_refreshed:
             self._events.append(("refreshed again", outcome, None))
         self._outcome = not self._is_same(before, outcome)
@@ -307,6 +305,10 @@ def expire_all() -> None:
     """Let everything that was loaded be loaded anew at its next use; for signal handlers."""
     for each in _refreshed():
         each.expire()
+
+
+def _spread(seconds: float) -> float:
+    return seconds * random.uniform(1 - _EARLY, 1)  # noqa: S311
 
 
 def _result(outcome: bool | ConfigurationError) -> bool:  # noqa: FBT001
