@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).resolve().parents[1]
 LONGEST = 120  # seconds of one child; no command takes so long whose waits are not waited for
 _ANSWERED_WITHIN = 30.0
-_SID = re.compile(r"\b(?:AC|SK)[0-9a-f]{32}\b")
+# What differs from one attempt to the next, in a SID and in the name of a secret of its own.
+_CHANGING = re.compile(r"(?<=\bAC)[0-9a-f]{32}\b|(?<=\bSK)[0-9a-f]{32}\b|(?<=/place-)[0-9]+\b")
 _MANY = 16
 _PAUSE = 1.0
 
@@ -124,7 +125,7 @@ def _watch_exchanges(points: Points) -> None:
     begin, read = connection.putrequest, connection.getresponse
 
     def putrequest(self: Any, method: str, url: str, *rest: Any, **more: Any) -> None:
-        path = _SID.sub(lambda found: f"{found[0][:2]}…", url.partition("?")[0])
+        path = _CHANGING.sub("…", url.partition("?")[0])
         self.watched = f"{method} {path}"
         points.pass_by(f"{self.watched}: not sent")
         begin(self, method, url, *rest, **more)
