@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from safetwilio.single_flight import SingleFlight, _InterruptedError
+from safetwilio.single_flight import NotMadeError, SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +25,7 @@ class Calls:
     def __init__(self) -> None:  # noqa: D107
         self.number = 0
         self.begun, self.open = threading.Semaphore(0), threading.Semaphore(0)
-        self.after = 0
+        self.after: list[None] = []  # to which threads can add at the same moment
 
     def __call__(self) -> int:  # noqa: D102
         self.number += 1
@@ -33,7 +35,7 @@ class Calls:
         return mine
 
     def ended(self) -> None:  # noqa: D102
-        self.after += 1
+        self.after.append(None)
 
     def let_on(self, times: int = 1) -> None:  # noqa: D102
         self.open.release(times)
@@ -60,7 +62,8 @@ def in_thread(target: Callable[[], object]) -> threading.Thread:
 
 def test_who_comes_meanwhile_shares_the_next_one(calls: Calls, flight: SingleFlight[int]) -> None:
     results: list[int] = []
-    first = in_thread(lambda: results.append(flight.outcome()))
+    firsts: list[int] = []
+    first = in_thread(lambda: firsts.append(flight.outcome()))
     calls.wait_for_one()
     came = threading.Barrier(33)
 
@@ -73,9 +76,9 @@ def test_who_comes_meanwhile_shares_the_next_one(calls: Calls, flight: SingleFli
     calls.let_on(33)
     for thread in (first, *others):
         thread.join()
-    assert results[0] == 1
-    assert min(results[1:]) >= 2
-    assert calls.after == calls.number
+    assert firsts == [1]
+    assert min(results) >= 2
+    assert len(calls.after) == calls.number
 
 
 def test_threads_and_coroutines_share_one(calls: Calls, flight: SingleFlight[int]) -> None:
@@ -123,39 +126,40 @@ def test_a_cancelled_coroutine_takes_nothing_from_the_others(
     assert asyncio.run(ask()) == 2
 
 
-@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, MemoryError])
-def test_an_interrupt_where_it_is_made_lets_another_make_it(
-    interrupt: type[BaseException],
+@pytest.mark.parametrize("ask", [SingleFlight.outcome, SingleFlight.unless_under_way])
+def test_what_a_signal_raises_ends_the_wait_and_not_the_call(
+    calls: Calls, flight: SingleFlight[int], ask: Callable[[SingleFlight[int]], object]
 ) -> None:
-    begun, made = threading.Event(), []
-    go = threading.Event()
+    """As a soft limit of time does: an Exception, which the call would take for its own."""
 
-    def call() -> int:
-        made.append(1)
-        if len(made) == 1:
-            begun.set()
-            go.wait(SECONDS)
-            raise interrupt
-        return len(made)
+    class SoftLimit(Exception):
+        pass
 
-    flight = SingleFlight(call, lambda: None)
-    ended: list[BaseException] = []
+    raised = threading.Event()
 
-    def interrupted() -> None:
-        try:
-            flight.outcome()
-        except BaseException as error:  # noqa: BLE001 - what the thread ended with
-            ended.append(error)
+    def handler(*_: object) -> None:
+        if not raised.is_set():
+            raised.set()
+            raise SoftLimit
 
-    first = in_thread(interrupted)
-    assert begun.wait(SECONDS)
-    results: list[int] = []
-    second = in_thread(lambda: results.append(flight.outcome()))
-    go.set()
-    for thread in (first, second):
-        thread.join()
-    assert [type(error) for error in ended] == [interrupt]
-    assert results == [2]
+    def interrupt() -> None:
+        calls.wait_for_one()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        while not raised.wait(0.05):  # it came before the thread was waiting, and did not wake it
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        interrupting = in_thread(interrupt)
+        with pytest.raises(SoftLimit):
+            ask(flight)
+        interrupting.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    asked = in_thread(flight.landed)
+    calls.let_on()
+    asked.join()
+    assert (calls.number, flight.is_made_here) == (1, False)
 
 
 def test_who_need_not_wait_goes_on(calls: Calls, flight: SingleFlight[int]) -> None:
@@ -187,12 +191,17 @@ def test_without_threads_it_is_made_next_time(
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", none_left)
         flight.in_background()
+        flight.unless_under_way()
+        with pytest.raises(NotMadeError):
+            flight.outcome()
+        with pytest.raises(NotMadeError):
+            asyncio.run(flight.outcome_async())
     assert calls.number == 0
     calls.let_on()
     assert flight.outcome() == 1
 
 
-@pytest.mark.parametrize("step", ["_join", "_fly"])
+@pytest.mark.parametrize("step", ["_join", "_started"])
 def test_an_interrupt_at_any_step_leaves_nothing_to_wait_for(
     calls: Calls, flight: SingleFlight[int], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -210,11 +219,32 @@ def test_an_interrupt_at_any_step_leaves_nothing_to_wait_for(
             flight.outcome()
     flight.landed()
     calls.let_on()
-    assert flight.outcome() >= 1
+    assert flight.outcome() == 1
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_call_that_is_interrupted_ends_the_wait_of_a_coroutine() -> None:
+def test_a_signal_s_handler_may_ask_before_the_thread_has_begun(
+    calls: Calls, flight: SingleFlight[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would wait for what goes on when it has returned."""
+    original, seen = SingleFlight._started, []
+
+    def interrupted(self: SingleFlight[int], mine: object) -> threading.Thread:
+        flight.landed()
+        seen.append(flight.is_made_here)
+        return original(self, mine)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SingleFlight, "_started", interrupted)
+    calls.let_on()
+    assert flight.outcome() == 1
+    assert (seen, flight.is_made_here) == ([True], False)
+
+
+@pytest.mark.parametrize(
+    "ask", [SingleFlight.outcome, lambda flight: asyncio.run(flight.outcome_async())]
+)
+def test_a_call_that_is_cut_off_ends_the_wait(
+    ask: Callable[[SingleFlight[int]], object],
+) -> None:
     made: list[int] = []
 
     def call() -> int:
@@ -222,11 +252,8 @@ def test_a_call_that_is_interrupted_ends_the_wait_of_a_coroutine() -> None:
         sys.exit()  # ends the thread without a word
 
     flight = SingleFlight(call, lambda: None)
-    with pytest.raises(_InterruptedError):
-        asyncio.run(flight.outcome_async())
-    for thread in threading.enumerate():
-        if thread.name == "safetwilio-refresh":
-            thread.join(SECONDS)
+    with pytest.raises(NotMadeError):
+        ask(flight)
     assert len(made) == 1
 
 

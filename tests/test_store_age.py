@@ -351,6 +351,44 @@ def test_a_signal_during_a_look_that_fails_is_not_lost(
     assert store.fresh() is place.key
 
 
+@ways
+def test_a_clock_that_was_ahead_during_a_failed_look_puts_nothing_off(
+    get: Callable[[CredentialStore], ApiKey], place: Place, clocks: Clocks, key: Key
+) -> None:
+    store, old = place.store(), place.key
+    place.key = None
+    clocks.wall += 72_000
+    assert get(store) is old
+    clocks.wall -= 72_000
+    place.key = another(key)
+    clocks.go(1)
+    get(store)
+    assert get(store) is place.key
+
+
+@ways
+def test_where_no_thread_can_be_started_the_key_stays(
+    get: Callable[[CredentialStore], ApiKey],
+    place: Place,
+    clocks: Clocks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store = place.store()
+    clocks.go(600)
+    refresh_async = store.refresh_async()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        assert get(store) is place.key
+        errors = [caught(store.refresh), caught(lambda: asyncio.run(refresh_async))]
+    for error in errors:
+        assert isinstance(error, BackendUnavailable)
+        assert error.code == "ST343"
+    assert place.looks == 0
+
+
 def test_without_a_policy_age_does_not_matter(place: Place, clocks: Clocks) -> None:
     assert place.key
     store = CredentialStore(place.key, place.load)

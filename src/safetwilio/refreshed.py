@@ -6,6 +6,7 @@ clock is the wall's, for the others stand still meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import random
@@ -20,7 +21,7 @@ from safetwilio.credentials import refuse_pickle
 from safetwilio.errors import BackendUnavailable, ConfigurationError
 from safetwilio.problems import Problem
 from safetwilio.refresh_policy import FOREVER, STALE, RefreshPolicy
-from safetwilio.single_flight import SingleFlight
+from safetwilio.single_flight import NotMadeError, SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,6 @@ class Refreshed(Generic[Value]):
         "_seen",
         "_snapshot",
         "_tell",
-        "_tried",
         "_untold",
         "policy",
     )
@@ -78,16 +78,15 @@ class Refreshed(Generic[Value]):
         self.policy = policy if reload else FOREVER
         self._reload = reload
         self._tell = tell
-        self._seen = seen
-        self._is_seen = False
+        self._seen, self._is_seen = seen, False
         self._events: deque[tuple[Event, Value, ConfigurationError | None]] = deque()
         now = _wall()
-        self._snapshot = (value, now)
+        self._snapshot = (value, now, now)  # when it was loaded, and when it was last looked for
         self._due = now + _spread(self.policy.age)
         self._is_expired = False
         self._untold: deque[float] = deque()  # when it is due, if its next use is to be seen
         self._outcome: bool | ConfigurationError = False
-        self._looked = self._tried = -math.inf  # the start of the last look, the end of the last
+        self._looked = -math.inf  # when the last look began, on the clock that cannot be set
         self._is_doubted = False  # then all wait for the look that is under way
         self._looking = SingleFlight(self._look, after=self._say)
         if reload is not None:
@@ -111,7 +110,8 @@ class Refreshed(Generic[Value]):
     @property
     def is_stale(self) -> bool:
         """Whether looking for the value has failed for longer than the policy allows."""
-        return bool(self.not_refreshed) and self._tried - self.loaded_at >= self.policy.stale
+        _, loaded, looked = self._snapshot
+        return bool(self.not_refreshed) and looked - loaded >= self.policy.stale
 
     def fresh(self) -> Value:
         """Return the value to use now, loaded anew if it is old; asked at each use.
@@ -120,41 +120,58 @@ class Refreshed(Generic[Value]):
         is waited for. Raises :class:`safetwilio.errors.BackendUnavailable` (ST341) if it could not
         be looked for longer than the policy allows.
         """
-        value, loaded = self._snapshot
-        if loaded <= _wall() < self._due or self._is_young_once_seen(self._say):
+        value, _, looked = self._snapshot
+        if looked <= _wall() < self._due or self._is_young_once_seen(self._say):
             return value
         if self._is_doubted or self._must_wait():
             self._looking.landed(self.policy.wait if self._is_doubted else None)
             if self._must_look() and not self._looking.is_made_here:
-                self._looking.outcome()
+                with suppress(NotMadeError):
+                    self._looking.outcome()
         elif self._is_time_to_look():
             self._looking.unless_under_way()
         return self._usable()
 
     async def fresh_async(self) -> Value:
         """Return the same without keeping the event loop: the value is loaded in a thread."""
-        value, loaded = self._snapshot
-        if loaded <= _wall() < self._due or self._is_young_once_seen(self._say_aside):
+        value, _, looked = self._snapshot
+        if looked <= _wall() < self._due or self._is_young_once_seen(self._say_aside):
             return value
         if self._is_doubted or self._must_wait():
             await self._looking.landed_async(self.policy.wait if self._is_doubted else None)
             if self._must_look():
-                await self._looking.outcome_async()
+                with suppress(NotMadeError):
+                    await self._looking.outcome_async()
         elif self._is_time_to_look():
             self._looking.in_background()
         return self._usable()
 
     def meanwhile(self) -> Value:
-        """Return the value that is there; an old one is loaded anew in a thread meanwhile.
+        """Return the value that is there; an old one is loaded anew meanwhile.
 
-        For those who must not wait. Raises the same.
+        For those who must not wait, or have waited (:meth:`catch_up`). Raises the same.
         """
-        value, loaded = self._snapshot
-        if loaded <= _wall() < self._due or self._is_young_once_seen(self._say_aside):
+        value, _, looked = self._snapshot
+        if looked <= _wall() < self._due or self._is_young_once_seen(self._say_aside):
             return value
         if self._is_time_to_look():
             self._looking.in_background()
         return self._usable()
+
+    def catch_up(self) -> None:
+        """Wait for a look if nobody has looked for twice the age, some seconds at most.
+
+        In the thread of an event loop nobody waits.
+        """
+        if self._must_wait() and not _has_event_loop():
+            self._looking.in_background()
+            self._looking.landed(self.policy.wait)
+
+    async def catch_up_async(self) -> None:
+        """Do the same without keeping the event loop."""
+        if self._must_wait():
+            self._looking.in_background()
+            await self._looking.landed_async(self.policy.wait)
 
     def refresh(self) -> bool:
         """Load the value anew, and return whether it is another one now.
@@ -165,11 +182,21 @@ class Refreshed(Generic[Value]):
         """
         if self._reload is None or self._looking.is_made_here:
             return False
-        return _result(self._looking.outcome())
+        try:
+            return _result(self._looking.outcome())
+        except NotMadeError as error:
+            failure = _unexpected(error)
+        raise failure
 
     async def refresh_async(self) -> bool:
         """Do the same without keeping the event loop."""
-        return self._reload is not None and _result(await self._looking.outcome_async())
+        if self._reload is None:
+            return False
+        try:
+            return _result(await self._looking.outcome_async())
+        except NotMadeError as error:
+            failure = _unexpected(error)
+        raise failure
 
     def expire(self) -> None:
         """Let the next use load the value anew; a signal handler may call it."""
@@ -220,7 +247,7 @@ class Refreshed(Generic[Value]):
                 self._untold.popleft()
                 self._is_seen = True
             say()
-        return self.loaded_at <= _wall() < self._due
+        return self._snapshot[2] <= _wall() < self._due
 
     def _checked(self, before: Value, after: Value) -> Value | ConfigurationError:  # noqa: ARG002
         """Return *after*, or why it cannot take the place of the one *before*."""
@@ -234,7 +261,7 @@ class Refreshed(Generic[Value]):
 
     def _must_wait(self) -> bool:
         """Return whether nobody has even looked for so long that the value is not used before."""
-        return _wall() - max(self.loaded_at, self._tried) >= _OLD * self.policy.age
+        return _wall() - self._snapshot[2] >= _OLD * self.policy.age
 
     def _must_look(self) -> bool:
         return self._must_wait() and _wall() >= self._due and self._is_time_to_look()
@@ -248,20 +275,20 @@ class Refreshed(Generic[Value]):
         """Load the value and keep it; what is to be told is told when all can go on."""
         self._looked = _clock()
         self._is_expired = False
-        before, loaded = self._snapshot
+        before, loaded, _ = self._snapshot
         outcome = self._loaded(before)
         self._is_seen = True
-        self._tried = now = _wall()
+        now = _wall()
         if isinstance(outcome, ConfigurationError):
             # A stale one is not used: each use comes here, and looks when it is time.
-            self._snapshot = (before, min(loaded, now))
+            self._snapshot = (before, min(loaded, now), now)
             pause = _spread(min(_PAUSE, self.policy.age))
             self._wait_until(min(now + pause, loaded + self.policy.stale))
             if not self.not_refreshed:
                 self._events.append(("not refreshed", before, outcome))
             self._outcome = outcome
             return outcome
-        self._snapshot = (outcome, now)
+        self._snapshot = (outcome, now, now)
         self._wait_until(now + _spread(self.policy.age))
         if self.not_refreshed:
             self._events.append(("refreshed again", outcome, None))
@@ -281,7 +308,7 @@ class Refreshed(Generic[Value]):
             return self._checked(before, self._reload() if self._reload else before)
         except ConfigurationError as error:
             return error.with_traceback(None)
-        except Exception as error:  # noqa: BLE001 - the value that is there still is good
+        except BaseException as error:  # noqa: BLE001 - the value that is there still is good
             return _unexpected(error)
 
     def _say(self) -> None:
@@ -311,6 +338,14 @@ def _spread(seconds: float) -> float:
     return seconds * random.uniform(1 - _EARLY, 1)  # noqa: S311
 
 
+def _has_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def _result(outcome: bool | ConfigurationError) -> bool:  # noqa: FBT001
     if isinstance(outcome, ConfigurationError):
         # each caller gets an error of its own: threads would write into one another's frames
@@ -318,7 +353,7 @@ def _result(outcome: bool | ConfigurationError) -> bool:  # noqa: FBT001
     return outcome
 
 
-def _unexpected(error: Exception) -> BackendUnavailable:
+def _unexpected(error: BaseException) -> BackendUnavailable:
     """Return that looking failed with *error*, whose text may hold anything."""
     return BackendUnavailable(
         [

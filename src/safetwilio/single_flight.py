@@ -1,7 +1,8 @@
 """One call that serves all who ask meanwhile, in threads and event loops alike.
 
 A caller gets the outcome of a call that began after it asked: what it knows of may have happened
-after an earlier one looked.
+after an earlier one looked. The call has a thread of its own: what the handler of a signal raises
+ends the wait of the thread that it interrupts, and is never taken for an outcome.
 """
 
 from __future__ import annotations
@@ -18,30 +19,39 @@ if TYPE_CHECKING:
 Outcome = TypeVar("Outcome")
 
 
-class _InterruptedError(Exception):
-    """Who made the call was interrupted: another has to make it."""
+class NotMadeError(Exception):
+    """The call could not be begun, or was cut off."""
 
 
 class _Flight(Generic[Outcome]):
-    """One call, the *number*-th once it is known to others, and who waits for it."""
+    """One call, the *number*-th once it is known to others, and who waits for it.
 
-    __slots__ = ("landing", "number", "thread")
+    Until its own *thread* has begun, it is in the hands of its *starter*.
+    """
+
+    __slots__ = ("landing", "number", "starter", "thread")
 
     def __init__(self) -> None:
         self.number = 0
         self.thread: int | None = None
+        self.starter: int | None = threading.get_ident()
         self.landing: Future[Outcome] = Future()
         self.landing.set_running_or_notify_cancel()  # from now on nobody who waits can cancel it
 
+    @property
+    def is_made_here(self) -> bool:
+        """Whether this thread makes it or is about to start it, and would wait for itself."""
+        return threading.get_ident() in {self.thread, self.starter}
+
     def abandon(self) -> None:
         """Let nobody wait for it any longer, unless it has landed."""
-        self.thread = None
+        self.thread = self.starter = None
         if not self.landing.done():
-            self.landing.set_exception(_InterruptedError())
+            self.landing.set_exception(NotMadeError())
 
 
 class SingleFlight(Generic[Outcome]):
-    """Calls *call*, which does not raise, once for all who ask at the same time; then *after*."""
+    """Calls *call* once for all who ask at the same time; then *after*. Neither raises."""
 
     __slots__ = ("_after", "_call", "_flight", "_lock", "_number")
 
@@ -61,29 +71,36 @@ class SingleFlight(Generic[Outcome]):
     def is_made_here(self) -> bool:
         """Whether this thread is making the call, and would wait for itself."""
         flight = self._flight
-        return flight is not None and flight.thread == threading.get_ident()
+        return flight is not None and flight.is_made_here
 
     def outcome(self) -> Outcome:
-        """Return the outcome of a call that began after this one, made here or elsewhere."""
+        """Return the outcome of a call that began after this one, and what comes after is done.
+
+        Raises :class:`NotMadeError` if no thread can be started for it.
+        """
         seen = self._number
         while True:
-            flight = self._made_here(seen)
+            flight, thread = self._sent_off(seen)
+            if thread is not None:
+                thread.join()
             try:
                 outcome = flight.landing.result()
-            except _InterruptedError:
+            except NotMadeError:
+                if thread is not None:
+                    raise
                 continue
             if flight.number > seen:
                 return outcome
 
     async def outcome_async(self) -> Outcome:
-        """Return the same; the call is made in a thread of its own, and the loop goes on."""
+        """Return the same, while the loop goes on."""
         seen = self._number
         while True:
-            flight, is_ours = self._sent_off(seen)
+            flight, thread = self._sent_off(seen)
             try:
                 outcome = await asyncio.wrap_future(flight.landing)
-            except _InterruptedError:
-                if is_ours:
+            except NotMadeError:
+                if thread is not None:
                     raise
                 continue
             if flight.number > seen:
@@ -92,7 +109,7 @@ class SingleFlight(Generic[Outcome]):
     def landed(self, seconds: float | None = None) -> None:
         """Wait for the call that is under way, if there is one, for so many *seconds* at most."""
         flight = self._flight
-        if flight is not None and flight.thread != threading.get_ident():
+        if flight is not None and not flight.is_made_here:
             wait([flight.landing], seconds)
 
     async def landed_async(self, seconds: float | None = None) -> None:
@@ -104,44 +121,42 @@ class SingleFlight(Generic[Outcome]):
             await asyncio.wait([landing], timeout=seconds)
 
     def unless_under_way(self) -> None:
-        """Make the call here, unless somebody is making it."""
-        self._made_here(None)
-
-    def in_background(self) -> None:
-        """Make the call in a thread of its own, unless somebody is making it.
+        """Wait for a call that is begun now, unless one is under way.
 
         Where no thread can be started it is not made.
         """
-        with suppress(RuntimeError):
+        with suppress(NotMadeError):
+            _, thread = self._sent_off(None)
+            if thread is not None:
+                thread.join()
+
+    def in_background(self) -> None:
+        """Begin a call, unless one is under way; where no thread can be started it is not made."""
+        with suppress(NotMadeError):
             self._sent_off(None)
 
-    def _made_here(self, seen: int | None) -> _Flight[Outcome]:
-        """Return a call to wait for, made here if nobody makes one."""
+    def _sent_off(self, seen: int | None) -> tuple[_Flight[Outcome], threading.Thread | None]:
+        """Return a call to wait for, and its thread if it was begun here."""
         mine: _Flight[Outcome] = _Flight()
-        mine.thread = threading.get_ident()
+        thread: threading.Thread | None = None
         try:
             flight = self._join(seen, mine)
             if flight is mine:
-                self._fly(mine)
+                thread = self._started(mine)
         finally:  # whatever interrupts this thread, and wherever
-            mine.abandon()
-        return flight
-
-    def _sent_off(self, seen: int | None) -> tuple[_Flight[Outcome], bool]:
-        """Return a call to wait for, and whether it is ours, made in a thread of its own."""
-        mine: _Flight[Outcome] = _Flight()
-        is_flying = False
-        try:
-            flight = self._join(seen, mine)
-            if flight is mine:
-                threading.Thread(
-                    target=self._fly, args=(mine,), name="safetwilio-refresh", daemon=True
-                ).start()
-                is_flying = True
-        finally:
-            if not is_flying:
+            if thread is None and mine.starter is not None:
                 mine.abandon()
-        return flight, is_flying
+        return flight, thread
+
+    def _started(self, flight: _Flight[Outcome]) -> threading.Thread:
+        """Return the thread that makes the call, or raise :class:`NotMadeError`."""
+        thread = threading.Thread(
+            target=self._fly, args=(flight,), name="safetwilio-refresh", daemon=True
+        )
+        with suppress(RuntimeError):  # the system has no more
+            thread.start()
+            return thread
+        raise NotMadeError
 
     def _join(self, seen: int | None, new: _Flight[Outcome]) -> _Flight[Outcome]:
         """Return the call that is under way, or else the *new* one, which others see from now on.
@@ -163,10 +178,11 @@ class SingleFlight(Generic[Outcome]):
 
     def _fly(self, flight: _Flight[Outcome]) -> None:
         flight.thread = threading.get_ident()
+        flight.starter = None
         try:
             outcome = self._call()
             flight.thread = None
             flight.landing.set_result(outcome)
-        finally:
+        except BaseException:  # noqa: BLE001 - or the thread would print what it says
             flight.abandon()
         self._after()
