@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import math
 import threading
@@ -107,6 +108,26 @@ def test_the_request_is_sent_once_more_with_the_other_key(
     assert old
     assert [message.key_sid for message in emulator.messages] == [old.sid, new.sid, new.sid]
     assert [entry.status for entry in emulator.requests] == [201, 401, 201, 201]
+    assert place.looks == 1
+
+
+def test_what_can_be_read_only_once_is_not_sent_again_empty(
+    client: TwilioClient, place: Place, emulator: Emulator
+) -> None:
+    body = b"To=%2B15551230001&From=%2B15551230000&Body=hi"
+    url = f"https://api.twilio.com/2010-04-01/Accounts/{client.account_sid}/Messages.json"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    place.rotate()
+    file: Any = io.BytesIO(body)
+    answer = client.request("POST", url, data=file, headers=form)
+    assert answer.status_code == 401
+    assert [entry.status for entry in emulator.requests] == [401]
+    for thread in threading.enumerate():
+        if thread.name == "safetwilio-refresh":
+            thread.join(30)
+    answer = client.request("POST", url, data=body, headers=form)
+    assert answer.status_code == 201
+    assert [message.body for message in emulator.messages] == ["hi"]
     assert place.looks == 1
 
 

@@ -31,7 +31,7 @@ _ASYNC_TRANSPORT = "safetwilio.clients.async_transport"
 _UNAUTHORIZED, _AUTHENTICATE = 401, 20003
 _REFUSED = frozenset({_UNAUTHORIZED, 403})
 _FIRST_ERROR = 400
-_AUTH_ARGUMENT = 3  # of request(), after method and uri
+_DATA_ARGUMENT, _AUTH_ARGUMENT = 1, 3  # of request(), after method and uri
 
 
 class KeyedClient(Client):
@@ -48,8 +48,9 @@ class KeyedClient(Client):
 
         A key that is old is looked for anew before. One that Twilio refuses (401, 20003) is looked
         for, with a wait of some seconds where that may help, and with another key the request is
-        sent once more. Raises :class:`safetwilio.errors.BackendUnavailable` (ST341) if the key
-        could not be looked for too long.
+        sent once more, unless its *data* can be read only once. Raises
+        :class:`safetwilio.errors.BackendUnavailable` (ST341) if the key could not be looked for too
+        long.
         """
         self._prepare_for(uri, kwargs)
         store = self._store_for(args, kwargs)
@@ -59,10 +60,13 @@ class KeyedClient(Client):
         args, kwargs = self._with(key, args, kwargs)
         answer = super().request(method, uri, *args, **kwargs)
         if _is_refusal(answer, store, began):
-            other, sought = store.instead_of(key, may_wait=_may_be_rotated(uri))
-            if other is not None:
+            is_repeatable = _is_repeatable(args, kwargs)
+            may_wait = is_repeatable and _may_be_rotated(uri)
+            other, sought = store.instead_of(key, may_wait=may_wait)
+            if other is not None and is_repeatable:
                 key = other
                 args, kwargs = self._with(key, args, kwargs)
+                del answer  # what it may echo is in no frame of a failure
                 answer = super().request(method, uri, *args, **kwargs)
         return self._in_plain_words(answer, key, uri, sought)
 
@@ -82,10 +86,13 @@ class KeyedClient(Client):
         args, kwargs = self._with(key, args, kwargs)
         answer = await Client.request_async(asking, method, uri, *args, **kwargs)
         if _is_refusal(answer, store, began):
-            other, sought = await store.instead_of_async(key, may_wait=_may_be_rotated(uri))
-            if other is not None:
+            is_repeatable = _is_repeatable(args, kwargs)
+            may_wait = is_repeatable and _may_be_rotated(uri)
+            other, sought = await store.instead_of_async(key, may_wait=may_wait)
+            if other is not None and is_repeatable:
                 key = other
                 args, kwargs = self._with(key, args, kwargs)
+                del answer
                 answer = await Client.request_async(asking, method, uri, *args, **kwargs)
         return self._in_plain_words(answer, key, uri, sought)
 
@@ -179,6 +186,12 @@ class _With:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
+
+
+def _is_repeatable(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Return whether the body can be sent again: a file and a generator have been read."""
+    data = args[_DATA_ARGUMENT] if len(args) > _DATA_ARGUMENT else kwargs.get("data")
+    return data is None or isinstance(data, (dict, list, tuple, str, bytes))
 
 
 def _may_be_rotated(uri: str) -> bool:
