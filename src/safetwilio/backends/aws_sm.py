@@ -26,6 +26,7 @@ from safetwilio.backends.aws_errors import (
     is_absent,
     may_pass,
 )
+from safetwilio.backends.bodies import Bounded, TooLongError
 from safetwilio.backends.deadline import OPTION as TIMEOUT
 from safetwilio.backends.deadline import Deadline, Outcome, deadline_of, run_noting
 from safetwilio.backends.failures import Failures, silent
@@ -214,9 +215,12 @@ class AwsBackend:
         """Return the answer of *outcome*, or raise what its error means."""
         if outcome.error is None:
             return outcome.answer
+        failures = self._failures(who.name)
+        if isinstance(outcome.error, TooLongError):
+            raise failures.unreachable(where=who.at, why=str(outcome.error))
         raise explain(
             outcome.error,
-            self._failures(who.name),
+            failures,
             secret=self._shown,
             verb=verb,
             seconds=deadline.seconds,
@@ -336,4 +340,36 @@ def _open(session: Any, service: str, config: Any, who: Who, **how: Any) -> Any:
         # botocore would send even this machine's own addresses to the proxy, in the clear
         client.close()
         return _open(session, service, config.merge(type(config)(proxies={})), who, **how)
+    endpoint = getattr(client, "_endpoint", None)  # there is no other way to what sends
+    if endpoint is not None:
+        endpoint.http_session = _Sender(endpoint.http_session, config.read_timeout)
     return client
+
+
+class _Sender:
+    """botocore's own way to send, but for the length of an answer, to which it has no bound."""
+
+    def __init__(self, session: Any, seconds: float) -> None:
+        self._session = session
+        self._seconds = seconds
+
+    def send(self, request: Any) -> Any:
+        """Return the response to *request*, read; raises what :class:`Bounded` does."""
+        request.stream_output = True  # so that it is read here
+        response = self._session.send(request)
+        response.raw = Bounded(response.raw, self._seconds)
+        try:
+            response.content  # noqa: B018 - reads it
+        except (TooLongError, TimeoutError):
+            raise
+        except Exception as error:
+            # as botocore does, where it reads it
+            broken = need("botocore.exceptions", extra="aws", purpose="aws-sm:")
+            raise broken.ConnectionClosedError(
+                error=error, request=request, endpoint_url=request.url
+            ) from error
+        return response
+
+    def close(self) -> None:
+        """Close its idle connections."""
+        self._session.close()

@@ -2,7 +2,8 @@
 
 A name server that never answers, a retry policy of a minute, a proxy that drips: each has kept a
 vendor's call far beyond the timeout it was given. So a call runs in a thread of its own, and when
-its time is up it is left behind. What it logs below WARNING goes nowhere.
+its time is up it is left behind. Of those that have not ended a few are borne, and then no new one
+is begun before one ends. What a call logs below WARNING goes nowhere.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _SHORTEST = 0.1
 _FIRST_PAUSE = 0.1
 _GOING = 1.0  # seconds in which a thread that has ended is gone for the system, too
 _ended: deque[tuple[int, float]] = deque(maxlen=64)
+MOST_LEFT = 8  # calls left behind and alive, of each kind of place
+_left: dict[str, list[threading.Thread]] = {}
+_lock = threading.Lock()
 
 Answer = TypeVar("Answer")
 Note = TypeVar("Note")
@@ -44,11 +48,15 @@ class Deadline:
     vendor's library, and that is no sign that the vendor does not answer.
     """
 
-    __slots__ = ("_end", "_latest", "seconds")
+    __slots__ = ("_end", "_latest", "place", "seconds")
 
-    def __init__(self, seconds: float, latest: float = math.inf) -> None:
-        """End *seconds* after the first question, at *latest* on the monotonic clock."""
+    def __init__(self, seconds: float, latest: float = math.inf, place: str = "") -> None:
+        """End *seconds* after the first question, at *latest* on the monotonic clock.
+
+        Calls to the same kind of *place* share the number of those that may be left behind.
+        """
         self.seconds = seconds
+        self.place = place
         self._latest = latest
         self._end: float | None = None
 
@@ -85,9 +93,9 @@ def deadline_of(reference: Reference) -> Deadline:
         )
     end = boot_end()
     if end is None:
-        return Deadline(seconds)
+        return Deadline(seconds, place=reference.scheme)
     left = round(max(0.0, end - time.monotonic()), 1)  # it is told
-    return Deadline(min(seconds, left), latest=end)
+    return Deadline(min(seconds, left), latest=end, place=reference.scheme)
 
 
 def run(
@@ -99,7 +107,8 @@ def run(
     """Return how *call* ended, at the *deadline* at the latest: then its error is TimeoutError.
 
     An error that *again* accepts is tried anew, after a pause with jitter, while there is time. Of
-    a try that is cut short, the error before it is what is told.
+    a try that is cut short, the error before it is what is told. While :data:`MOST_LEFT` calls of
+    the kind are left behind and alive, the call is not begun: that is told as a time-out at once.
     """
     return run_noting(deadline, lambda: None, lambda _: call(), again=again)[0]
 
@@ -122,7 +131,7 @@ def run_noting(
         outcome = _once(deadline, partial(call, note))
         if before is not None and isinstance(outcome.error, TimeoutError):
             return before
-        if outcome.error is None or not again(outcome.error):
+        if outcome.error is None or not again(outcome.error) or _is_crowded(deadline.place):
             return outcome, note
         before = outcome, note
         wait = pause * (1 + random.random())  # noqa: S311 - jitter, not a secret
@@ -147,12 +156,25 @@ def _once(deadline: Deadline, call: Callable[[], Answer]) -> Outcome[Answer]:
 
     # A daemon: a call that never returns must not keep the process from ending.
     thread = threading.Thread(target=work, name="safetwilio-backend", daemon=True)
-    if deadline.remaining():
-        thread.start()
-        thread.join(deadline.remaining())
-        if not thread.is_alive() and thread.native_id is not None:
-            _ended.append((thread.native_id, time.monotonic()))
-    return done[0] if done else Outcome(None, TimeoutError())
+    late: Outcome[Answer] = Outcome(None, TimeoutError())
+    if not deadline.remaining() or _is_crowded(deadline.place):
+        return late
+    thread.start()
+    thread.join(deadline.remaining())
+    if thread.is_alive():
+        with _lock:
+            _left.setdefault(deadline.place, []).append(thread)
+    elif thread.native_id is not None:
+        _ended.append((thread.native_id, time.monotonic()))
+    return done[0] if done else late
+
+
+def _is_crowded(place: str) -> bool:
+    """Return whether as many calls to *place* as may be are left behind, and alive."""
+    with _lock:
+        alive = [thread for thread in _left.get(place, ()) if thread.is_alive()]
+        _left[place] = alive
+    return len(alive) >= MOST_LEFT
 
 
 def _before_fork() -> None:
@@ -167,8 +189,15 @@ def _before_fork() -> None:
     _ended.clear()
 
 
+def _after_fork() -> None:
+    """Give the child a lock of its own, and none of the threads that are not here."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _left.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 def _seconds(text: str) -> float:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetwilio.backends.addresses import origin
+from safetwilio.backends.bodies import TooLongError, pieces
 from safetwilio.backends.deadline import run
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from safetwilio.backends.failures import Failures
     from safetwilio.errors import BackendError
 
-_LARGEST = 2 << 20  # bytes of an answer
-_CHUNK = 1 << 16
 _REDIRECTION = 3  # a hundred
 _SHORTEST_WAIT = 0.1  # requests takes no timeout of nothing
 _DEEPEST = 8  # errors within errors: requests' hold urllib3's, and those the socket's
@@ -79,10 +78,6 @@ class Answer:
     def is_dopplers(self) -> bool:
         """Whether Doppler itself says so: a proxy's pages are HTML, and it also has a 404."""
         return self.body is not None or self.status in _NO_BODY
-
-
-class _TooLong(Exception):
-    """An answer has no end."""
 
 
 class _Busy(Exception):
@@ -162,7 +157,7 @@ def _send(requests: Any, request: Request, deadline: Deadline) -> Answer:
             allow_redirects=False,
             stream=True,
         ) as response:
-            body = _read(response.raw, deadline)
+            body = b"".join(pieces(response.raw, deadline.remaining))
             answer = Answer(response.status_code, response.headers, body)
     busy = answer.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
     if busy or answer.status == http.HTTPStatus.TOO_MANY_REQUESTS:
@@ -184,18 +179,6 @@ def _bearer(requests: Any, token: SecretStr) -> Any:
             return request
 
     return Bearer()
-
-
-def _read(raw: Any, deadline: Deadline) -> bytes:
-    read = getattr(raw, "read1", raw.read)  # read1: what is there already, of a slow drip as well
-    body = bytearray()
-    while chunk := read(_CHUNK, decode_content=False):
-        body += chunk
-        if len(body) > _LARGEST:
-            raise _TooLong
-        if not deadline.remaining():
-            raise TimeoutError
-    return bytes(body)
 
 
 def _object(body: bytes, kind: str) -> tuple[dict[str, Any] | None, str]:
@@ -233,8 +216,8 @@ def _why(error: BaseException | None, deadline: Deadline) -> str:
         names.append(type(found).__name__)
         inner = (getattr(found, "reason", None), *found.args, found.__cause__, found.__context__)
         found = next((each for each in inner if isinstance(each, BaseException)), None)
-    if "_TooLong" in names:
-        return f"its answer is longer than {_LARGEST >> 20} MiB"
+    if TooLongError.__name__ in names:
+        return str(TooLongError())
     if names == ["TimeoutError"]:
         return f"no answer within {deadline.seconds:g} s"
     known = (words for name, words in _WORDS.items() if name in names)

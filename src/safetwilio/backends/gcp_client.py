@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from safetwilio.backends.addresses import origin
+from safetwilio.backends.bodies import Bounded
 from safetwilio.extras import need
 
 if TYPE_CHECKING:
@@ -162,9 +163,14 @@ def client_for(place: Place, who: Who, seconds: float) -> Iterator[Any]:
         if place.transport == "rest":
             session = client.transport._session  # noqa: SLF001 - there is no other way to it
             session.max_redirects = 0  # Google redirects nobody
+            session.hooks["response"].append(partial(_bound, seconds))  # gRPC has its own: 4 MiB
             if place.is_local:
                 session.trust_env = False  # a proxy would get it, in the clear
         yield client
+
+
+def _bound(seconds: float, response: Any, **_: object) -> None:
+    response.raw = Bounded(response.raw, seconds)
 
 
 def access(client: Any, name: str, seconds: float) -> Version:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from safetwilio.backends import payload
 from safetwilio.backends.addresses import is_safe
+from safetwilio.backends.bodies import TooLongError
 from safetwilio.backends.deadline import OPTION as TIMEOUT
 from safetwilio.backends.deadline import Deadline, Outcome, deadline_of, run_noting
 from safetwilio.backends.failures import Failures, silent
@@ -328,6 +329,9 @@ class GoogleBackend:
         """Return the answer of *outcome*, or raise what its error means."""
         if outcome.error is None:
             return outcome.answer
+        if isinstance(outcome.error, TooLongError):
+            where = self._place.at
+            raise self._failures(who).unreachable(where=where, why=str(outcome.error))
         raise explain(
             outcome.error, self._failures(), Asked(verb, self._place, who, deadline.seconds)
         )

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
 
+from safetwilio.backends.bodies import TooLongError, pieces
 from safetwilio.backends.deadline import deadline_of, run
 from safetwilio.backends.vault_settings import ADDRESS, CA_FILE, NAMESPACE, server, setting
 from safetwilio.extras import need
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from safetwilio.errors import BackendError
     from safetwilio.problems import Problem
 
-_LARGEST = 2 << 20  # bytes of an answer; Vault itself takes a secret of 1 MiB
-_CHUNK = 1 << 16
 _REDIRECTION = 3  # a hundred
 _LONGEST_ORIGIN = 200
 _DEEPEST = 8  # errors within errors: requests' hold urllib3's, and those the socket's
@@ -67,10 +66,6 @@ class Answer:
         said = [self.get("errors"), self.get("warnings")]
         texts = [text for texts in said if isinstance(texts, list) for text in texts]
         return any(words in text for text in texts if isinstance(text, str))
-
-
-class _TooLong(Exception):
-    """An answer has no end."""
 
 
 class _Busy(Exception):
@@ -212,18 +207,11 @@ class Connection:
 
     def _read_whole(self, response: Any, **_: object) -> None:
         """Read the body of *response* to its end, or until there is too much of it, or no time."""
-        read = getattr(response.raw, "read1", response.raw.read)  # read1: what is there already
-        body = bytearray()
         try:
-            while chunk := read(_CHUNK, decode_content=False):
-                body += chunk
-                if len(body) > _LARGEST:
-                    raise _TooLong
-                if not self.deadline.remaining():
-                    raise TimeoutError
+            body = b"".join(pieces(response.raw, self.deadline.remaining))
         finally:
             response.raw.close()
-        response.raw = io.BytesIO(bytes(body))
+        response.raw = io.BytesIO(body)
 
 
 def _parsed(body: bytes) -> object:
@@ -266,7 +254,7 @@ def _why(error: BaseException | None) -> str:
 
 
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
-    (_TooLong, f"its answer is longer than {_LARGEST >> 20} MiB"),
+    (TooLongError, str(TooLongError())),
     (
         ssl.SSLCertVerificationError,
         f"its certificate is not one we trust (the authority is named in {CA_FILE})",
