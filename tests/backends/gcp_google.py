@@ -10,6 +10,7 @@ import json
 import re
 import threading
 from collections import deque
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import google.auth.exceptions
@@ -35,6 +36,7 @@ PERMISSIONS = {
     "GetSecret": "secretmanager.secrets.get",
     "UpdateSecret": "secretmanager.secrets.update",
     "DisableSecretVersion": "secretmanager.versions.disable",
+    "ListSecretVersions": "secretmanager.versions.list",
     "TestIamPermissions": "",
 }
 REQUESTS: dict[str, Any] = {
@@ -44,6 +46,7 @@ REQUESTS: dict[str, Any] = {
     "GetSecret": sm.GetSecretRequest.pb(),
     "UpdateSecret": sm.UpdateSecretRequest.pb(),
     "DisableSecretVersion": sm.DisableSecretVersionRequest.pb(),
+    "ListSecretVersions": sm.ListSecretVersionsRequest.pb(),
     "TestIamPermissions": iam_policy_pb2.TestIamPermissionsRequest,
 }
 
@@ -73,10 +76,11 @@ class Asked(NamedTuple):
 
 
 class Kept:
-    """One secret: its versions (data and state, from 1 on), aliases and etag."""
+    """One secret: its versions (data and state, from 1 on, and when made), aliases and etag."""
 
     def __init__(self) -> None:  # noqa: D107
         self.versions: list[tuple[bytes, str]] = []
+        self.made: list[datetime] = []
         self.aliases: dict[str, int] = {}
         self.changes = 1
 
@@ -84,6 +88,16 @@ class Kept:
     def etag(self) -> str:
         """What Google gives out for the present state, quotes included."""
         return f'"{self.changes:x}"'
+
+    def add(self, data: bytes) -> int:
+        """Add a version that is made now, and return its number."""
+        self.versions.append((data, "ENABLED"))
+        self.made.append(datetime.now(UTC))
+        return len(self.versions)
+
+    def grow_older(self, seconds: float) -> None:
+        """Let every version be made so many *seconds* earlier."""
+        self.made = [made - timedelta(seconds=seconds) for made in self.made]
 
 
 class Google:
@@ -112,8 +126,7 @@ class Google:
         region = f"/locations/{location}" if location else ""
         with self.lock:
             secret = self.secrets.setdefault(f"projects/{PROJECT}{region}/secrets/{name}", Kept())
-            secret.versions.append((data, "ENABLED"))
-            return len(secret.versions)
+            return secret.add(data)
 
     @property
     def secret(self) -> Kept:
@@ -202,8 +215,7 @@ class Google:
         kept, payload = self._kept(name), request.payload
         if payload.HasField("data_crc32c") and payload.data_crc32c != crc32c(payload.data):
             raise Refusal("INVALID_ARGUMENT", "Payload checksum mismatch.")
-        kept.versions.append((payload.data, "ENABLED"))
-        shown = f"{name.replace(PROJECT, NUMBER)}/versions/{len(kept.versions)}"
+        shown = f"{name.replace(PROJECT, NUMBER)}/versions/{kept.add(payload.data)}"
         return sm.SecretVersion(name=shown, state=sm.SecretVersion.State.ENABLED, etag='"1"')
 
     def _CreateSecret(self, request: Any, name: str) -> Any:  # noqa: N802
@@ -241,6 +253,23 @@ class Google:
         kept.versions[number - 1] = (kept.versions[number - 1][0], "DISABLED")
         return sm.SecretVersion(name=shown, state=sm.SecretVersion.State.DISABLED)
 
+    def _ListSecretVersions(self, request: Any, name: str) -> Any:  # noqa: N802
+        kept, shown = self._kept(name), name.replace(PROJECT, NUMBER)
+        found = [
+            sm.SecretVersion(
+                name=f"{shown}/versions/{number}",
+                create_time=made,
+                state=sm.SecretVersion.State[state],
+            )
+            for number, ((_, state), made) in enumerate(
+                zip(kept.versions, kept.made, strict=True), start=1
+            )
+        ]
+        page = request.page_size or len(found)
+        return sm.ListSecretVersionsResponse(
+            versions=found[::-1][:page], next_page_token="more" if page < len(found) else ""
+        )
+
     def _TestIamPermissions(self, request: Any, _: str) -> Any:  # noqa: N802
         granted = [each for each in request.permissions if each not in self.denied]
         return iam_policy_pb2.TestIamPermissionsResponse(permissions=granted)
@@ -249,7 +278,8 @@ class Google:
 def _named(method: str, request: Any) -> str:
     if method == "UpdateSecret":
         return str(request.secret.name)
-    field = {"AddSecretVersion": "parent", "CreateSecret": "parent"}.get(method, "name")
+    of_parent = {"AddSecretVersion", "CreateSecret", "ListSecretVersions"}
+    field = "parent" if method in of_parent else "name"
     return str(getattr(request, "resource" if method == "TestIamPermissions" else field))
 
 

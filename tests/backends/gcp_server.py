@@ -110,6 +110,8 @@ class _Quiet(http.server.ThreadingHTTPServer):
 def _rest(google: Google, asked: Any, body: bytes, *, tls: bool) -> tuple[int, bytes]:
     path, _, verb = urlsplit(asked.path).path.removeprefix("/v1/").partition(":")
     method = _VERBS[asked.command, verb]
+    if method == "GetSecret" and path.endswith("/versions"):
+        method = "ListSecretVersions"
     request = REQUESTS[method]()
     try:
         if method == "CreateSecret":
@@ -124,8 +126,13 @@ def _rest(google: Google, asked: Any, body: bytes, *, tls: bool) -> tuple[int, b
         else:
             if body:
                 json_format.Parse(body, request)
-            field = {"AddSecretVersion": "parent", "TestIamPermissions": "resource"}
-            setattr(request, field.get(method, "name"), path)
+            if method == "ListSecretVersions":
+                path = path.removesuffix("/versions")
+                query = parse_qs(urlsplit(asked.path).query)
+                request.page_size = int(query["pageSize"][0])
+            of_parent = {"AddSecretVersion": "parent", "ListSecretVersions": "parent"}
+            field = {**of_parent, "TestIamPermissions": "resource"}.get(method, "name")
+            setattr(request, field, path)
         answer = google.answer(method, request, asked.headers.get("Authorization") or "", tls=tls)
     except Refusal as refusal:
         status = _HTTP[refusal.word]

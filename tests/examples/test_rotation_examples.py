@@ -143,3 +143,36 @@ def test_in_the_workflow_one_step_alone_has_a_login() -> None:
     (login,) = (s for s in job["steps"] if "configure-aws" in s.get("uses", ""))
     assert login["with"]["output-env-credentials"] is False
     assert "secrets." not in TEXTS["examples/rotate_github_actions/rotate.yaml"]
+
+
+def flags(command: str) -> list[str]:
+    """Return the flags that the example for Google gives to the one gcloud *command*."""
+    text = TEXTS["examples/rotate_on_google/README.md"].replace("\\\n", " ")
+    (line,) = (each for each in text.splitlines() if each.startswith(f"gcloud {command} "))
+    return [word.partition("=")[0] for word in shlex.split(line) if word.startswith("--")]
+
+
+def test_gcloud_is_given_flags_that_it_knows_and_none_twice() -> None:
+    """Of the synopses that Google publishes; of the flags for variables it takes one alone."""
+    update = {"--add-topics", "--rotation-period", "--next-rotation-time"}
+    assert set(flags("secrets update")) == update
+    deploy = flags("functions deploy")
+    assert [each for each in deploy if each.endswith("env-vars")] == ["--set-env-vars"]
+    assert len(deploy) == len(set(deploy))
+    assert "date -" not in TEXTS["examples/rotate_on_google/README.md"], "each system has another"
+
+
+def test_the_function_at_google_may_not_take_versions_away() -> None:
+    text = TEXTS["examples/rotate_on_google/README.md"]
+    (roles,) = re.findall(r"for ROLE in ([A-Za-z ]+);", text)
+    assert roles.split() == ["secretVersionAdder", "viewer"]
+    named = set(re.findall(r"roles/secretmanager\.(\w+)", text))
+    assert named == {"secretAccessor"}
+
+
+def test_the_workflow_believes_no_journal_that_another_job_could_write() -> None:
+    (workflow,) = documents("rotate_github_actions", "rotate.yaml")
+    steps = workflow["jobs"]["rotate"]["steps"]
+    assert [s["uses"] for s in steps if "uses" in s and "cache" in s["uses"]] == []
+    (install,) = (s["run"] for s in steps if s.get("run", "").startswith("pip install"))
+    assert re.search(r"==\d+\.\d+", install)

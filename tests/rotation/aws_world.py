@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from aws_server import ACCOUNT, NAME, REGION, AwsServer, camel, clean
-from clouds import Twilio, twilio
+from clouds import HOURS, Twilio, twilio
 from moto.backends import get_backend
 from moto.secretsmanager.exceptions import ResourceExistsException
 from moto.secretsmanager.models import SecretsManagerBackend
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from safetwilio.testing.records import Key as TwilioKey
 
+DAY = 86400
 CREATE, SET, TEST, FINISH = STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 
 
@@ -41,7 +43,7 @@ class Rotated(NamedTuple):
         for version in secret.versions.values():  # moto leaves it there
             version["version_stages"] = [s for s in version["version_stages"] if s != "AWSPENDING"]
         secret.versions[token] = {
-            "createdate": 0,
+            "createdate": time.time(),
             "version_id": token,
             "version_stages": ["AWSPENDING"],
         }
@@ -61,8 +63,18 @@ class Rotated(NamedTuple):
         secret.rotation_enabled = enabled
 
     def step(self, step: str, token: str, **more: str) -> None:
-        """Do one step."""
+        """Do one step; after the last one the rotation is over, which moto does not see."""
         handler({"Step": step, "SecretId": self.arn, "ClientRequestToken": token, **more}, None)
+        if step == FINISH:
+            self._moto().last_rotation_date = time.time()
+
+    def grow_older(self, seconds: float = HOURS) -> None:
+        """Let so many *seconds* go by, for AWS and for Twilio."""
+        self.twilio.grow_older(seconds)
+        secret = self._moto()
+        secret.last_rotation_date = (secret.last_rotation_date or 0) - seconds or None
+        for version in secret.versions.values():
+            version["createdate"] -= seconds
 
     def rotate(self, *, times: int = 1) -> None:
         """Do a whole rotation, each step so many *times*."""
@@ -98,6 +110,8 @@ def rotated(
         arn = server.call("describe_secret", SecretId=NAME)["ARN"]
         world = Rotated(server, found, arn)
         world.set_up()
+        for version in world._moto().versions.values():
+            version["createdate"] -= DAY
         yield world
         found.require_silence()
     server.reset()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from safetwilio.testing.assumptions import Choice
     from safetwilio.testing.records import Key
 
+HOURS = 7200.0
+"""So long after a handover nobody uses the key before any more."""
+
 
 class Twilio:
     """The emulated Twilio; every key and secret that ever was is known."""
@@ -51,7 +54,7 @@ class Twilio:
         account.keys.put(key.sid, key)
         return key
 
-    def grow_older(self, seconds: float = 7200.0) -> None:
+    def grow_older(self, seconds: float = HOURS) -> None:
         """Let every key be made so many *seconds* earlier."""
         keys = self.emulator.account.keys
         for _, key in [*keys.newest_first()]:

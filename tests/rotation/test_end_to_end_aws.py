@@ -59,11 +59,11 @@ def test_the_next_rotation_deletes_the_one_before_the_last(world: Rotated, times
     (first,) = world.twilio.keys
     world.rotate(times=times)
     second = world.require_alive()
-    world.twilio.grow_older()
+    world.grow_older()
     world.rotate(times=times)
     third = world.require_alive()
     assert world.twilio.keys.keys() == {second, third}
-    world.twilio.grow_older()
+    world.grow_older()
     world.rotate(times=times)
     assert world.twilio.keys.keys() == {third, world.require_alive()}
     assert first not in world.twilio.keys
@@ -75,7 +75,7 @@ def test_rotations_in_a_row_delete_no_key_that_was_in_use_within_the_hour(
 ) -> None:
     (first,) = world.twilio.keys
     world.rotate()
-    world.twilio.grow_older()
+    world.grow_older()
     ours = world.require_alive()
     for _ in range(4):
         world.rotate(times=times)
@@ -83,7 +83,7 @@ def test_rotations_in_a_row_delete_no_key_that_was_in_use_within_the_hour(
         assert first not in world.twilio.keys, "what took its place is two hours old"
     assert len(world.twilio.keys) == 5
     before = world.require_alive()
-    world.twilio.grow_older()
+    world.grow_older()
     world.rotate(times=times)
     assert world.twilio.keys.keys() == {before, world.require_alive()}
 
@@ -91,7 +91,7 @@ def test_rotations_in_a_row_delete_no_key_that_was_in_use_within_the_hour(
 def test_a_lost_key_says_nothing_of_when_another_gave_way(world: Rotated) -> None:
     """It was made after the key that is used, but never held its place."""
     world.rotate()
-    world.twilio.grow_older()
+    world.grow_older()
     used = world.require_alive()
     name = world.twilio.keys[used].friendly_name.rpartition("-")[0]
     world.twilio.make_key(friendly_name=f"{name}-aaaaaaaa", age=3700)
@@ -194,12 +194,12 @@ def test_what_a_rotation_left_that_was_given_up_is_deleted_by_the_next(world: Ro
     other = world.twilio.make_key(friendly_name=name.replace(begins[-3:], "zzz"), age=7200)
     world.rotate()
     assert old.sid in world.twilio.keys, "nobody can tell that it never held the place"
-    world.twilio.grow_older(3000)
+    world.grow_older(3000)
     world.twilio.make_key(friendly_name=f"{begins}-cccccccc", age=60)
     world.rotate()
     assert old.sid in world.twilio.keys
     young = world.twilio.make_key(friendly_name=f"{begins}-bbbbbbbb", age=-3600)
-    world.twilio.grow_older(3660)
+    world.grow_older(3660)
     world.rotate()
     assert old.sid not in world.twilio.keys
     assert {young.sid, other.sid} < world.twilio.keys.keys()

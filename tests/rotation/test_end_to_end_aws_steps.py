@@ -153,7 +153,7 @@ def test_a_version_that_has_another_stage_keeps_its_key(world: Rotated) -> None:
 def test_two_at_once_make_one_key(world: Rotated, attempt: int) -> None:
     (old,) = world.twilio.keys
     for _ in range(1 + attempt % 2):
-        world.twilio.grow_older()
+        world.grow_older()
         token = world.begin()
         for step in STEPS:
             raised = at_once(*[partial(world.step, step, token)] * 3)
@@ -178,7 +178,7 @@ def test_the_one_that_comes_second_finds_a_key_that_works(world: Rotated) -> Non
 
 def test_the_one_that_finishes_second_deletes_nothing_that_is_in_use(world: Rotated) -> None:
     world.rotate()
-    world.twilio.grow_older()
+    world.grow_older()
     second = world.require_alive()
     token = world.begin()
     world.step(CREATE, token)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from clouds import Twilio, at_once, rotate_key, twilio
+from clouds import HOURS, Twilio, at_once, rotate_key, twilio
 from gcp_google import NAME, NUMBER, PROJECT, Refusal
 from gcp_server import Servers, as_document, clean, servers
 
@@ -45,6 +45,11 @@ class Rotated(NamedTuple):
             },
             "subscription": f"projects/{PROJECT}/subscriptions/rotate",
         }
+
+    def grow_older(self, seconds: float = HOURS) -> None:
+        """Let so many *seconds* go by, for Google and for Twilio."""
+        self.twilio.grow_older(seconds)
+        self.servers.google.secret.grow_older(seconds)
 
     @property
     def held(self) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def test_the_next_message_deletes_the_key_before_the_last(world: Rotated) -> Non
     (first,) = world.twilio.keys
     keys = [first]
     for _ in range(3):
-        world.twilio.grow_older()
+        world.grow_older()
         handle(world.message())
         keys.append(world.require_alive())
         assert world.twilio.keys.keys() == set(keys[-2:])
@@ -141,7 +146,7 @@ def test_messages_that_come_close_together_take_no_key_from_its_users(
     """So many that the version with the first key is not looked at any more."""
     handle(world.message())
     used = world.require_alive()
-    world.twilio.grow_older()
+    world.grow_older()
     for _ in range(13):
         forged = world.message()
         if not has_time:
@@ -150,7 +155,7 @@ def test_messages_that_come_close_together_take_no_key_from_its_users(
         assert used in world.twilio.keys
     assert len(world.twilio.keys) == (14 if has_time else 2)
     before = world.require_alive()
-    world.twilio.grow_older()
+    world.grow_older()
     handle(world.message())
     assert world.twilio.keys.keys() == {before, world.require_alive()}
 
@@ -161,7 +166,7 @@ def test_a_message_without_a_time_is_fulfilled_by_a_young_key(
 ) -> None:
     handle(world.message())
     before = world.require_alive()
-    world.twilio.grow_older(age + 2)  # the emulator's clock is ahead
+    world.grow_older(age + 2)  # the emulator's clock is ahead
     message = world.message()
     del message["message"]["publishTime"]
     assert handle(message) is True
@@ -175,12 +180,12 @@ def test_two_keys_of_one_run_count_as_one(world: Rotated) -> None:
     second = world.twilio.keys[world.require_alive()]
     other = world.twilio.make_key(friendly_name=second.friendly_name)
     world.servers.google.put(as_document(Key(other.account_sid, other.sid, other.secret)))
-    world.twilio.grow_older()
+    world.grow_older()
     handle(world.message())
     third = world.require_alive()
     assert world.twilio.keys.keys() == {second.sid, other.sid, third}
     assert first not in world.twilio.keys
-    world.twilio.grow_older()
+    world.grow_older()
     handle(world.message())
     assert world.twilio.keys.keys() == {third, world.require_alive()}
 
@@ -230,7 +235,7 @@ def test_without_a_time_the_name_of_the_key_tells(world: Rotated) -> None:
 @pytest.mark.parametrize("attempt", range(3))
 def test_two_at_once_rotate_once(world: Rotated, attempt: int) -> None:
     for _ in range(1 + attempt % 2):
-        world.twilio.grow_older()
+        world.grow_older()
         (*_, old) = [world.held["api_key"]]
         message = world.message()
         raised = at_once(*[partial(handle, message)] * 3)
@@ -352,7 +357,7 @@ def test_what_a_lost_try_left_goes_when_nobody_can_be_at_it_any_more(world: Rota
     begins = name.rpartition("-")[0]
     old = world.twilio.make_key(friendly_name=f"{begins}-aaaaaaaa", age=7200)
     young = world.twilio.make_key(friendly_name=f"{begins}-bbbbbbbb", age=-7140)
-    world.twilio.grow_older()
+    world.grow_older()
     handle(world.message())
     assert old.sid not in world.twilio.keys
     assert young.sid in world.twilio.keys

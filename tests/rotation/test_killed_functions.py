@@ -46,7 +46,7 @@ def test_a_function_of_aws(world: InAws, monkeypatch: pytest.MonkeyPatch) -> Non
     world.rotate()
     stop, code = 1, KILLED
     while code == KILLED:
-        world.twilio.grow_older()
+        world.grow_older()
         token, old = world.begin(), world.require_alive()
         events = [
             {"Step": step, "SecretId": world.arn, "ClientRequestToken": token} for step in STEPS
@@ -65,7 +65,7 @@ def test_a_function_of_google(google_world: InGoogle) -> None:  # noqa: F811
     google_world.twilio.make_key()
     stop, code = 1, KILLED
     while code == KILLED:
-        google_world.twilio.grow_older()
+        google_world.grow_older()
         message = google_world.message()
         old = google_world.require_alive()
         code = run("gcp", stop, [message])

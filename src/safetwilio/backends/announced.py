@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from safetwilio.backends.locate import Reference
 
 LARGEST = 2 * 1024 * 1024  # bytes of an event
 _ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:([a-z0-9-]+):([0-9]{12}):secret:(.+)")
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}")
 _SUFFIX_LENGTH = 7
-_GOOGLE_NAME = re.compile(r"projects/([^/]+)(?:/locations/([^/]+))?/secrets/([^/]+)")
+_GOOGLE_NAME = re.compile(r"projects/([!-.0-~]+)(?:/locations/([!-.0-~]+))?/secrets/([!-.0-~]+)")
 
 
 class AwsSecret(NamedTuple):
@@ -75,11 +74,16 @@ def aws_secret(text: str, region: str | None, owner: str | None) -> AwsSecret:
     return AwsSecret(region, owner, text, has_suffix=False)
 
 
-def is_of_aws(reference: Reference, said: AwsSecret) -> bool:
-    """Return whether *reference* may mean the secret *said*: what is not known may be anything."""
+def is_of_aws(
+    reference: Reference, said: AwsSecret, *, region: str | None = None, owner: str | None = None
+) -> bool:
+    """Return whether *reference* may mean the secret *said*: what is not known may be anything.
+
+    A name is one of *region* and *owner*, unless the reference has a region of its own.
+    """
     if reference.scheme != "aws-sm":
         return False
-    ours = aws_secret(reference.path, reference.options.get("region"), None)
+    ours = aws_secret(reference.path, reference.options.get("region", region), owner)
     if not _agree(ours.region, said.region) or not _agree(ours.owner, said.owner):
         return False
     if ours.name == said.name:
@@ -91,27 +95,12 @@ def google_message(message: object) -> GoogleMessage | None:
     """Return what *message* says, ``None`` if it is none of Google Secret Manager.
 
     It is an object with ``attributes``, or what is pushed, ``{"message": {"attributes": …}}``: a
-    ``dict``, its JSON, or the data of a CloudEvent.
+    ``dict``, its JSON, or the data of a CloudEvent. Whatever else it is, nothing is raised.
     """
-    message = from_json(message)
-    if not isinstance(message, dict) and not hasattr(message, "attributes"):
-        message = from_json(getattr(message, "data", None))
-    if isinstance(message, dict):
-        inner = message.get("message", message)
-        attributes = inner.get("attributes")
-        name = inner.get("messageId", inner.get("message_id"))
-        published = inner.get("publishTime", inner.get("publish_time"))
-    else:
-        attributes = getattr(message, "attributes", None)
-        name = getattr(message, "message_id", None)
-        published = getattr(message, "publish_time", None)
-    if attributes is None:
+    try:
+        return _google_message(message)
+    except Exception:  # noqa: BLE001 - what came may be anything, also an object that raises
         return None
-    event, secret = attributes.get("eventType"), _google_secret(attributes)
-    if not isinstance(event, str) or secret is None:
-        return None
-    is_named = isinstance(name, str) and name
-    return GoogleMessage(event, secret, name if is_named else None, _moment(published))
 
 
 def is_of_google(reference: Reference, said: GoogleSecret) -> bool:
@@ -125,6 +114,32 @@ def is_of_google(reference: Reference, said: GoogleSecret) -> bool:
     if name != said.name or reference.options.get("location") != said.location:
         return False
     return project == said.project or project.isdecimal() != said.project.isdecimal()
+
+
+def _google_message(message: object) -> GoogleMessage | None:
+    message = from_json(message)
+    if not isinstance(message, dict) and not hasattr(message, "attributes"):
+        message = from_json(getattr(message, "data", None))
+    if isinstance(message, dict):
+        inner = message.get("message", message)
+        if not isinstance(inner, dict):
+            return None
+        attributes = inner.get("attributes")
+        name = inner.get("messageId", inner.get("message_id"))
+        published = inner.get("publishTime", inner.get("publish_time"))
+    else:
+        attributes = getattr(message, "attributes", None)
+        name = getattr(message, "message_id", None)
+        published = getattr(message, "publish_time", None)
+    if not isinstance(attributes, Mapping):
+        return None
+    if isinstance(name, str) and not name.isascii():  # Google's are numbers
+        return None
+    event, secret = attributes.get("eventType"), _google_secret(attributes)
+    if not isinstance(event, str) or secret is None:
+        return None
+    is_named = isinstance(name, str) and name
+    return GoogleMessage(event, secret, name if is_named else None, _moment(published))
 
 
 def _google_secret(attributes: Mapping[str, object]) -> GoogleSecret | None:

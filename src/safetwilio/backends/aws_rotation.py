@@ -6,6 +6,7 @@ another one is refused, so two that do the same at once cannot both have written
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from safetwilio.backends import payload
@@ -30,10 +31,16 @@ _NO_SUCH_VERSION = "ST336"
 
 
 class Stages(NamedTuple):
-    """Whether the secret *is_rotated* by AWS, and the stages *of* each version that has one."""
+    """Whether the secret *is_rotated* by AWS, and the stages *of* each version that has one.
+
+    *last* is when the last rotation was over: it is said of SecretListEntry's LastRotatedDate that
+    it is "the most recent date and time that the Secrets Manager rotation process was successfully
+    completed", so all that the rotation did was done by then.
+    """
 
     is_rotated: bool
     of: Mapping[str, frozenset[str]]
+    last: datetime | None
 
     def version_with(self, stage: str) -> str | None:
         """Return the version that has *stage*."""
@@ -62,7 +69,46 @@ class AwsVersions(AwsBackend):
         return Stages(
             bool(found.get("RotationEnabled")),
             {version: frozenset(stages) for version, stages in versions.items()},
+            _moment(found.get("LastRotatedDate")),
         )
+
+    @silent
+    def handed_over(self, stages: Stages) -> datetime | None:
+        """Return when at the latest the current version took the place of the previous one.
+
+        AWS keeps no time of a stage. Its answer is when the last rotation was over, and only if the
+        current version is what that rotation left: made before then, and after the previous one
+        (GetSecretValue's CreatedDate: "the date and time that this version of the secret was
+        created"). Of one that somebody put there, or put back, nobody knows when: ``None``.
+
+        LastChangedDate would show a stage that was moved by hand, but is "the last date and time
+        that this secret was modified in any way": by now the rotation under way has modified it.
+        So a stage that was moved by hand there and back again is not seen.
+        Raises :class:`safetwilio.errors.BackendError` (ST33x).
+        """
+        current, previous = (stages.version_with(stage) for stage in (CURRENT, PREVIOUS))
+        if stages.last is None or current is None or previous is None:
+            return None
+        ours, theirs = self._made(current), self._made(previous)
+        if ours is None or theirs is None or not theirs < ours <= stages.last:
+            return None
+        return stages.last
+
+    def _made(self, version: str) -> datetime | None:
+        """Return when *version* was made, ``None`` if it has no value or AWS does not say it."""
+        deadline = deadline_of(self._reference)
+        asked = {"SecretId": self._name, "VersionId": version}
+        outcome, who = self._try(
+            deadline, lambda client: client.get_secret_value(**asked).get("CreatedDate")
+        )
+        failure: BackendError
+        try:
+            return _moment(self._settle(outcome, who, deadline, "read"))
+        except BackendError as error:
+            failure = error
+        if failure.code == _NO_SUCH_VERSION:
+            return None
+        raise failure
 
     def record_of(self, version: str, account: str | None) -> Record | None:
         """Return what *version* holds for *account*, ``None`` if it has no key or no value.
@@ -125,3 +171,8 @@ class AwsVersions(AwsBackend):
             ),
             verb="write",
         )
+
+
+def _moment(said: object) -> datetime | None:
+    """Return the time that *said* is, if it says of which zone."""
+    return said if isinstance(said, datetime) and said.tzinfo is not None else None

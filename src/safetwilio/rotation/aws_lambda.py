@@ -2,14 +2,17 @@
 
 Secrets Manager calls it four times for a rotation, and again for a step that failed. A version's
 value can be given once, so of two calls for one step, one key gets there; the other is deleted by
-who made it. The key that gave way lives until a rotation that begins an hour later, for its users
-may not have looked yet; with ``SAFETWILIO_PREVIOUS_KEY=delete`` it goes at once.
+who made it. The key that gave way lives until a rotation that ends an hour later, for its users
+may not have looked yet; with ``SAFETWILIO_PREVIOUS_KEY=delete`` it goes at once. When it gave way
+is told by Secrets Manager, not by the age of the key that came: that may have been made hours
+before. Where Secrets Manager cannot tell, no key is deleted.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -44,11 +47,12 @@ from safetwilio.runbook.keeping import Clock
 from safetwilio.shapes import KEY_PREFIX, is_sid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from pydantic import SecretStr
 
     from safetwilio.admin.keys import KeySummary
+    from safetwilio.backends.announced import AwsSecret
     from safetwilio.backends.aws_rotation import Stages
     from safetwilio.backends.locate import Reference
 
@@ -60,6 +64,9 @@ _SECRET = re.compile(
 )
 _STILL_REFUSED, _UNREADABLE = "ST624", "ST333"
 _OF_A_VERSION = ("stage", "version")
+_REGION = ("AWS_DEFAULT_REGION", "AWS_REGION")  # as the backend asks for them; Lambda sets both
+_FUNCTION = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:([0-9]{12}):function:.+")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/.+")
 
 
 class _Asked(NamedTuple):
@@ -95,8 +102,12 @@ class _PendingPlace(Place):
         return str(self)
 
 
-def handler(event: Mapping[str, Any], context: object = None) -> None:  # noqa: ARG001 - of Lambda
+def handler(event: Mapping[str, Any], context: object = None) -> None:
     """Do the step of a rotation that AWS Secrets Manager asks for in *event*.
+
+    *context* is what Lambda hands over. A secret that ``SAFETWILIO_BACKEND`` names without an ARN
+    is one of the account of the function, which the context tells, or of ``role=``, and of the
+    function's region, unless the reference has another.
 
     Raises :class:`AccountOperationError` (ST636 for an event that asks for nothing that can be
     done, ST637 for a secret that ``SAFETWILIO_BACKEND`` does not name, ST638 if the pending version
@@ -107,7 +118,7 @@ def handler(event: Mapping[str, Any], context: object = None) -> None:  # noqa: 
     install()
     asked = _asked(event)
     gives_way_at_once = deletes_previous()
-    reference = _reference(asked.secret)
+    reference = _reference(asked.secret, context)
     versions = AwsVersions(reference)
     stages = versions.stages()
     rotation = _Rotation(asked, reference, versions, gives_way_at_once=gives_way_at_once)
@@ -219,9 +230,8 @@ class _Rotation:
                 going |= orphans(admin, self._name.prefix, kept)
             else:
                 keys = list_keys(admin)
-                before = sids.get(stages.version_with(PREVIOUS) or "")
-                history = [seen.held.key.sid, *([before] if before else [])]
-                old = outlived(keys, history, self._name.prefix)
+                since = self._versions.handed_over(stages)
+                old = outlived(keys, dict.fromkeys(going, since), since, self._name.prefix)
                 self._show_left(going - old - in_use, keys)
                 going = (going & old) | (old - kept)
             discard(admin, going - in_use, say=say, clock=self._clock)
@@ -231,7 +241,10 @@ class _Rotation:
         for key in keys:
             if key.sid not in sids:
                 continue
-            say(f"{mask('key', key.sid)} stays: what took its place is not an hour old")
+            say(
+                f"{mask('key', key.sid)} stays: as far as AWS tells, what took its place has not "
+                "been there for an hour"
+            )
             if not key.name.startswith(self._name.prefix):
                 log.warning(
                     "%s was not made by this function, which will not find it again. Delete it "
@@ -296,8 +309,7 @@ class _Rotation:
 
 
 def _asked(event: Mapping[str, Any]) -> _Asked:
-    found = dict(event) if hasattr(event, "keys") else {}
-    step, secret, token = (found.get(n) for n in ("Step", "SecretId", "ClientRequestToken"))
+    step, secret, token = (_said(event, n) for n in ("Step", "SecretId", "ClientRequestToken"))
     if not isinstance(step, str) or step not in {_CREATE, _SET, _TEST, _FINISH}:
         raise no_event("its Step is none of Secrets Manager's")
     if not isinstance(secret, str) or not _SECRET.fullmatch(secret):
@@ -307,10 +319,18 @@ def _asked(event: Mapping[str, Any]) -> _Asked:
     return _Asked(step, secret, token)
 
 
-def _reference(secret: str) -> Reference:
+def _said(event: object, name: str) -> object:
+    """Return what *event* says under *name*, nothing if that cannot be read."""
+    try:
+        return event.get(name) if isinstance(event, Mapping) else None
+    except Exception:  # noqa: BLE001 - what came may be anything, also an object that raises
+        return None
+
+
+def _reference(secret: str, context: object) -> Reference:
     """Return the reference of *secret*: as ``SAFETWILIO_BACKEND`` has it, else the secret alone."""
     said = aws_secret(secret, None, None)
-    configured = chosen(lambda reference: is_of_aws(reference, said))
+    configured = chosen(lambda reference: _is_meant(reference, said, context))
     (bare,) = parse(f"aws-sm://{secret}", place="the event's SecretId")
     found = configured or bare
     options = {k: v for k, v in found.options.items() if k not in _OF_A_VERSION}
@@ -318,6 +338,16 @@ def _reference(secret: str) -> Reference:
     if endpoint:
         options.setdefault("endpoint", endpoint)
     return found._replace(location=bare.location, shown=bare.shown, options=options)
+
+
+def _is_meant(reference: Reference, said: AwsSecret, context: object) -> bool:
+    """Return whether *reference* means the secret *said*, as this function would read it."""
+    region = next(filter(None, (os.environ.get(name) for name in _REGION)), "")
+    role = _ROLE.fullmatch(reference.options.get("role", ""))
+    arn = getattr(context, "invoked_function_arn", None)
+    function = _FUNCTION.fullmatch(arn) if isinstance(arn, str) else None
+    owner = role or function
+    return is_of_aws(reference, said, region=region, owner=owner[1] if owner else None)
 
 
 def _is_done(asked: _Asked, stages: Stages) -> bool:

@@ -6,19 +6,22 @@ message is not trusted: it can rotate what ``SAFETWILIO_BACKEND`` names, and not
 
 The key that gave way lives until a rotation an hour later or more, for its users may not have
 looked yet; with ``SAFETWILIO_PREVIOUS_KEY=delete`` it goes at once. Keys in older versions are
-deleted, once what took their place is an hour old: messages that are forged or come close together
-must take no key from its users. The versions stay as they are, for nobody needs to be allowed more
-than to read and to add them.
+deleted, once what took their place has been there for an hour: messages that are forged or come
+close together must take no key from its users. When a version came is told by Google, not by the
+age of the key in it, so the function has to be allowed to list versions; otherwise it deletes none.
+The versions stay as they are, for nobody needs to be allowed more than to read and to add them.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from safetwilio.admin.identity import acting_as
 from safetwilio.admin.keys import list_keys
 from safetwilio.backends.announced import google_message, is_of_google
+from safetwilio.backends.gcp_rotation import TO_LIST, GoogleVersions
 from safetwilio.backends.interface import Found
 from safetwilio.backends.locate import open_backend
 from safetwilio.errors import BackendDenied, BackendError, BackendUnavailable
@@ -42,7 +45,7 @@ from safetwilio.runbook.keeping import Clock
 from safetwilio.shapes import KEY_PREFIX, is_sid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from safetwilio.backends.announced import GoogleMessage
     from safetwilio.backends.locate import Reference
@@ -54,6 +57,13 @@ _SWITCHED_OFF = "ST335"
 RECENT = timedelta(minutes=10)
 """A key that is younger is the answer to a message that does not say when it was published."""
 _LOOKED_BACK = 10  # versions; two belong to a rotation of which something else came in between
+
+
+class _History(NamedTuple):
+    """When the place was *left*, by SID, as far as it is known; and *since* when all of it is."""
+
+    left: dict[str, datetime | None]
+    since: datetime | None
 
 
 def handle(message: object) -> bool:
@@ -123,7 +133,8 @@ def _clear_up(seen: Seen, name: RunName, *, at_once: bool) -> None:
     """
     admin = seen.admin()
     held = seen.place.held()
-    sids = list(_sids(seen, int(held.version or 0)))
+    versions = list(_versions(seen, int(held.version or 0)))
+    sids = [sid for _, sid in versions if sid is not None]
     keys = list_keys(admin)
     names = {key.sid: key.name for key in keys}
     kept = {sid for sid, each in names.items() if each == name.key_name}
@@ -131,11 +142,43 @@ def _clear_up(seen: Seen, name: RunName, *, at_once: bool) -> None:
     if at_once:
         going = {sid for sid in sids if sid in names} | orphans(admin, name.prefix, sids)
     else:
-        history = [sid for sid in sids if sid in names and sid not in kept]
-        going = outlived(keys, history, name.prefix)
-        for before in history[:1]:
+        going = outlived(keys, *_history(versions, _made(seen)), name.prefix)
+        before = next((sid for sid in sids if sid in names and sid not in kept), None)
+        if before is not None:
             kept |= _of_one_run(names, names[before], name)
+            kept.add(before)
     discard(admin, going - kept, say=say, clock=Clock())
+
+
+def _made(seen: Seen) -> Mapping[int, datetime]:
+    """Return when the versions were made, of none of them if we may not look."""
+    with suppress(BackendDenied):
+        return GoogleVersions(seen.place.reference).made()
+    log.warning(
+        "No key is deleted, for nobody knows when it gave way: grant this function %s on the "
+        "secret, as in roles/secretmanager.viewer",
+        TO_LIST,
+    )
+    return {}
+
+
+def _history(versions: Iterable[tuple[int, str | None]], made: Mapping[int, datetime]) -> _History:
+    """Return when the keys in *versions*, the newest first, gave way: each to the next one above.
+
+    What a version without a readable key held is not known, nor did its users find another there:
+    it counts for none. So of what came before it, it is only known that another key is above it.
+    """
+    left: dict[str, datetime | None] = {}
+    since = above = None
+    is_whole = True
+    for number, sid in versions:
+        if sid is None:
+            is_whole = False
+            continue
+        left.setdefault(sid, above)
+        above = made.get(number)
+        since = above if is_whole else since
+    return _History(left, since)
 
 
 def _of_one_run(names: Mapping[str, str], one: str, name: RunName) -> set[str]:
@@ -143,14 +186,12 @@ def _of_one_run(names: Mapping[str, str], one: str, name: RunName) -> set[str]:
     return {sid for sid, each in names.items() if each == one and one.startswith(name.prefix)}
 
 
-def _sids(seen: Seen, newest: int) -> Iterator[str]:
-    """Yield the SIDs in the versions up to *newest* that can be read."""
+def _versions(seen: Seen, newest: int) -> Iterator[tuple[int, str | None]]:
+    """Yield the versions from *newest* on with the SID in each, ``None`` if none can be read."""
     place = seen.place
     for number in range(newest, max(newest - _LOOKED_BACK, 0), -1):
         options = {**place.reference.options, "version": str(number)}
-        sid = _sid_in(place.reference._replace(options=options))
-        if sid is not None:
-            yield sid
+        yield number, _sid_in(place.reference._replace(options=options))
 
 
 def _sid_in(reference: Reference) -> str | None:

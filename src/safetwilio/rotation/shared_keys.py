@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -19,7 +18,7 @@ from safetwilio.errors import AccountOperationError, SafeTwilioError
 from safetwilio.rotation.keys import KNOWN_WITHIN, KeyRotation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from safetwilio.admin.keys import KeySummary
     from safetwilio.clients.rest import TwilioClient
@@ -113,26 +112,29 @@ def orphans(
     }
 
 
-def outlived(keys: Iterable[KeySummary], history: Iterable[str], prefix: str) -> set[str]:
-    """Return which of *keys* gave way so long ago that nobody uses them any more.
+def outlived(
+    keys: Iterable[KeySummary],
+    left: Mapping[str, datetime | None],
+    since: datetime | None,
+    prefix: str,
+) -> set[str]:
+    """Return which of *keys* left their place so long ago that nobody uses them any more.
 
-    *history* are the SIDs that held the place, the last one first, which is never among them. Of
-    the keys whose names begin with *prefix* those count, too, that are not in *history*: they held
-    the place before it begins, or never. How long ago a key gave way is told by when the one that
-    took its place was made. Where Twilio did not say that, nothing is outlived.
+    *left* says when each of them did, ``None`` for nobody knows. Another one whose name begins with
+    *prefix* had left by *since*, or never was there; it has to be old itself, or it may be on its
+    way. Both times are what the place says. Twilio's alone would not do: a key may come to its
+    place hours after it was made, and an older one come back. What is not known is not outlived:
+    a key that lives too long does no harm.
     """
-    found = tuple(keys)
-    until = datetime.now(UTC) - SETTLED_AFTER
-    made = {key.sid: key.created for key in found if key.created is not None}
-    in_order = [sid for sid in dict.fromkeys(history) if sid in made]
-    settled = {sid for sid in in_order if made[sid] < until}
-    gone = {sid for newer, sid in pairwise(in_order) if {newer, sid} <= settled}
-    # Of the others nobody knows what took their place: at the latest, the next that did.
-    if not settled.issuperset(in_order[:1]) or not in_order:
-        until = max((made[sid] for sid in settled), default=datetime.min.replace(tzinfo=UTC))
-    known = set(in_order)
-    return gone | {
-        key.sid
-        for key in found
-        if key.name.startswith(prefix) and key.sid in made.keys() - known and made[key.sid] < until
-    }
+    before = datetime.now(UTC) - SETTLED_AFTER
+    found = set()
+    for key in keys:
+        if key.sid in left:
+            when = left[key.sid]
+        elif since is None or key.created is None or not key.name.startswith(prefix):
+            continue
+        else:
+            when = max(since, key.created)
+        if when is not None and when < before:
+            found.add(key.sid)
+    return found
