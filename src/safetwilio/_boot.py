@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from safetwilio.clients.rest import TwilioClient
 from safetwilio.credentials import mask
@@ -24,6 +24,13 @@ from safetwilio.errors import (
 )
 from safetwilio.policy import broken_glass
 from safetwilio.problems import Problem, for_account, render_one
+from safetwilio.process_state import (
+    AccountHealth,
+    Health,
+    is_used_no_more,
+    receivers,
+    webhook_health,
+)
 from safetwilio.redaction import health as redaction_health
 from safetwilio.redaction import install as install_redaction
 from safetwilio.settings import TwilioSettings, require_account_name
@@ -31,7 +38,6 @@ from safetwilio.store import CredentialStore
 
 if TYPE_CHECKING:
     from safetwilio.credentials import ApiKey, KeyType
-    from safetwilio.redaction import SinkHealth
     from safetwilio.refreshed import Event
 
 _log = logging.getLogger("safetwilio")
@@ -40,59 +46,6 @@ DEFAULT = "default"
 SWITCH = "SAFETWILIO_BOOT"
 HEARTBEAT = "SAFETWILIO_HEARTBEAT"
 Requirement = Literal["restricted"]
-
-
-class AccountHealth(NamedTuple):
-    """One booted account: *name*, fingerprints, where the key is from, *age* in seconds.
-
-    *not_refreshed* says why the key could not be looked for when that was last tried; it *is_stale*
-    when that has been so for too long, and requests fail (ST341).
-    """
-
-    name: str
-    account: str
-    key: str
-    source: str
-    version: str | None
-    age: float
-    key_type: KeyType | None
-    warnings: tuple[Problem, ...]
-    not_refreshed: tuple[Problem, ...] = ()
-    is_stale: bool = False
-
-
-class Health(NamedTuple):
-    """The state of this process, for readiness endpoints; it holds no secret."""
-
-    booted: bool
-    accounts: tuple[AccountHealth, ...]
-    sinks: tuple[SinkHealth, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether usable credentials are loaded and no redaction sink has failed or fallen back."""
-        return self.booted and self.is_sound and not any(a.is_stale for a in self.accounts)
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether no redaction sink has failed or fallen back, booted or not."""
-        return not any(sink.state in {"failed", "fallback"} for sink in self.sinks)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the state as plain JSON types."""
-        return {
-            "ok": self.ok,
-            "booted": self.booted,
-            "accounts": [
-                {
-                    **a._asdict(),
-                    "warnings": [warning.as_dict() for warning in a.warnings],
-                    "not_refreshed": [problem.as_dict() for problem in a.not_refreshed],
-                }
-                for a in self.accounts
-            ],
-            "sinks": [sink._asdict() for sink in self.sinks],
-        }
 
 
 class _Account(NamedTuple):
@@ -198,25 +151,37 @@ def get_key_type(account: str | None) -> KeyType | None:
 
 
 def health() -> Health:
-    """Return what is loaded, from where and how old, and how redaction is doing."""
+    """Return what is loaded, from where and how old, and how redaction is doing.
+
+    Nothing is asked, but what is stale is looked for in a thread, as a request would do.
+    """
     now = time.time()
     with _lock:
         accounts = tuple(
             _account_health(name, account, now) for name, account in sorted(_accounts.items())
         )
-    return Health(bool(accounts), accounts, redaction_health())
+    return Health(bool(accounts), accounts, redaction_health(), webhook_health())
+
+
+def booted_accounts() -> tuple[str, ...]:
+    """Return the names of the accounts that have booted."""
+    with _lock:
+        return tuple(sorted(_accounts))
 
 
 def reset() -> None:
     """Forget settings, keys and clients, so that the next use boots anew; for tests.
 
-    Redaction stays installed and goes on masking what was loaded.
+    Receivers forget what webhooks are signed with. Redaction stays installed and goes on masking
+    what was loaded.
     """
     with _lock:
         _configured.clear()
         _accounts.clear()
         _proven.clear()
         _refused.clear()
+    for each in receivers():
+        each.reset()
 
 
 def is_switched_off() -> bool:
@@ -379,7 +344,7 @@ def _account_health(name: str, account: _Account, now: float) -> AccountHealth:
         key_type=key.key_type or _proven.get(name),
         warnings=warnings,
         not_refreshed=for_account(account.store.not_refreshed, _alias(name)),
-        is_stale=account.store.is_stale,
+        is_stale=is_used_no_more(account.store),
     )
 
 

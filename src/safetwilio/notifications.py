@@ -1,15 +1,16 @@
-"""What a secret store says of itself: a secret was replaced, so its key is looked for at once.
+"""What a secret store says of itself: a secret was replaced, so it is looked for at once.
 
-For programs that receive such events anyway; the others find a new key by its age. An event is not
+For programs that receive such events anyway; the others find a new one by its age. An event is not
 trusted: the worst that a forged one does is one look.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from safetwilio._boot import DEFAULT, get_account, health, refresh
+from safetwilio._boot import DEFAULT, booted_accounts, get_account, refresh
 from safetwilio.backends.announced import (
     aws_secret,
     from_json,
@@ -18,6 +19,7 @@ from safetwilio.backends.announced import (
     is_of_google,
 )
 from safetwilio.errors import SafeTwilioError
+from safetwilio.process_state import receivers
 from safetwilio.settings import references_of
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from safetwilio.backends.announced import AwsSecret, GoogleSecret
     from safetwilio.backends.locate import Reference
+    from safetwilio.process_state import WebhookReceiver
 
 _log = logging.getLogger("safetwilio")
 
@@ -48,14 +51,16 @@ _GOOGLE_EVENTS = frozenset({"SECRET_VERSION_ADD", "SECRET_VERSION_ENABLE"})
 
 
 def on_aws_event(event: object) -> bool:
-    """Look for each key that comes from the secret that *event* is about; return if one does.
+    """Look for all that comes from the secret that *event* is about; return if something does.
+
+    That is the keys of accounts, and what webhooks are signed with.
 
     *event* is what EventBridge says of AWS Secrets Manager: a call to PutSecretValue, UpdateSecret,
     UpdateSecretVersionStage or RotateSecret, or that a rotation succeeded. It is a ``dict`` or its
-    JSON, alone or in messages of SQS or SNS. One look is made for each account, here and now:
-    under asyncio call this in a thread. If that fails, a warning says so and the key that is there
-    stays in use; an account that has not booted needs none. Whatever else *event* is, the answer
-    is ``False``; nothing is raised.
+    JSON, alone or in messages of SQS or SNS. One look is made for each account, and for each
+    receiver of webhooks, here and now: under asyncio call this in a thread. If that fails, a
+    warning says so and what is there stays in use; what has not been loaded yet needs no look.
+    Whatever else *event* is, the answer is ``False``; nothing is raised.
 
     The calls are as AWS's user guide has them under "Match AWS Secrets Manager events with Amazon
     EventBridge" and "AWS CloudTrail entries for Secrets Manager": ``detail.requestParameters``
@@ -68,7 +73,7 @@ def on_aws_event(event: object) -> bool:
 
 
 def on_google_message(message: object) -> bool:
-    """Look for each key that comes from the secret that *message* is about; return if one does.
+    """Look for all that comes from the secret that *message* is about; return if something does.
 
     *message* is what Pub/Sub brings of Google Secret Manager: an object with ``attributes``, or
     what is pushed, ``{"message": {"attributes": …}}``, a ``dict`` or its JSON. ``eventType`` is
@@ -92,39 +97,55 @@ def _safely(look: Callable[[], bool]) -> bool:
 
 
 def _look_for(said: Iterator[Any], is_of: Callable[[Reference, Any], bool]) -> bool:
-    """Look for the key of each booted account that has a reference to one of those *said*."""
+    """Look for what is loaded from a reference to one of those *said*: keys, webhooks' secrets."""
     secrets = list(said)
     if not secrets:
         _log.debug("A notification says of no secret that it was replaced")
         return False
-    concerned = [
-        name
-        for name in (account.name for account in health().accounts)
-        if any(is_of(each, secret) for each in _references(name) for secret in secrets)
-    ]
-    for name in concerned:
-        _refresh(name)
-    return bool(concerned)
+
+    def are_concerned(references: Callable[[], tuple[Reference, ...]]) -> bool:
+        return any(is_of(each, secret) for each in _read(references) for secret in secrets)
+
+    keys = [name for name in booted_accounts() if are_concerned(partial(_references, name))]
+    webhooks = [each for each in receivers() if are_concerned(each.references)]
+    for name in keys:
+        if code := _failure(partial(refresh, _alias(name))):
+            _warn(f"the key of the account {name}", code)
+    for each in webhooks:
+        if code := _failure(each.refresh):
+            _warn(f"what the webhooks of the account {_name(each)} are signed with", code)
+    return bool(keys or webhooks)
 
 
 def _references(name: str) -> tuple[Reference, ...]:
+    return references_of(get_account(_alias(name)).settings)
+
+
+def _read(references: Callable[[], tuple[Reference, ...]]) -> tuple[Reference, ...]:
     try:
-        return references_of(get_account(_alias(name)).settings)
+        return references()
     except SafeTwilioError:  # it was refused meanwhile, or the environment has changed
         return ()
 
 
-def _refresh(name: str) -> None:
+def _name(receiver: WebhookReceiver) -> str:
+    health = receiver.health()
+    return DEFAULT if health is None else health.name
+
+
+def _failure(look: Callable[[], object]) -> str | None:
     try:
-        refresh(_alias(name))
+        look()
     except SafeTwilioError as error:
-        code = error.code
-    else:
-        return
+        return error.code
+    return None
+
+
+def _warn(what: str, code: str) -> None:
     _log.warning(
-        "A notification said that the key of the account %s was replaced, but it could not be "
-        "looked for (%s): the one that is there stays in use",
-        name,
+        "A notification said that %s was replaced, but it could not be looked for (%s): the one "
+        "that is there stays in use",
+        what,
         code,
     )
 

@@ -31,6 +31,7 @@ from safetwilio.webhooks.urls import as_tuple, check_proxies, check_public_url, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from safetwilio.backends.locate import Reference
     from safetwilio.problems import Attempt
 
 _ARGUMENTS, _ENVIRONMENT = "arguments", "env"
@@ -203,6 +204,30 @@ class WebhookSettings(QuietValidation, BaseModel):
         refuse_pickle("WebhookSettings")
 
 
+def references_of(settings: WebhookSettings) -> tuple[Reference, ...]:
+    """Return where the secrets of *settings* are looked for; nowhere, if they were arguments.
+
+    Raises :class:`safetwilio.errors.BackendError` (ST302) for a reference that cannot be read.
+    """
+    origin = settings._origin  # noqa: SLF001 - of this room
+    return () if _is_given(origin) else _references(origin)
+
+
+def name_of(settings: WebhookSettings) -> str | None:
+    """Return the name of the account that *settings* are of, ``None`` for the default one."""
+    return settings._origin.account  # noqa: SLF001 - of this room
+
+
+def _is_given(origin: _Origin) -> bool:
+    return _TOKEN in origin.given or bool(origin.shared_keys)
+
+
+def _references(origin: _Origin) -> tuple[Reference, ...]:
+    if origin.backend:
+        return parse(origin.backend, place="the argument _backend")
+    return signing_references(origin.account, os.environ)
+
+
 def _resolve(origin: _Origin) -> _Resolved:
     """Return the fields that *origin* leads to, or all problems on the way."""
     with asking_for(SIGNING):
@@ -243,14 +268,10 @@ def _record(
     origin: _Origin,
 ) -> tuple[Record, list[Problem], type[ConfigurationError] | None]:
     """Return the record with the secrets, or an empty one and why there is none."""
-    if _TOKEN in origin.given or origin.shared_keys:
+    if _is_given(origin):
         return Record(_ARGUMENTS, {}), check_shared_keys(origin.shared_keys), None
     try:
-        if origin.backend:
-            chain = parse(origin.backend, place="the argument _backend")
-        else:
-            chain = signing_references(origin.account, os.environ)
-        answer = load(chain, origin.account)
+        answer = load(_references(origin), origin.account)
     except ConfigurationError as error:
         return Record("", {}), list(error.problems), type(error)
     if isinstance(answer, Absent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -242,13 +243,18 @@ def test_the_token_before_counts_no_longer_than_its_grace(
     receiver = Receiver(grace=60)
     receiver.load()
     second, third = auth_token(), auth_token()
-    for following in (second, third):
+    for following in (second, third):  # each has a grace of its own
         monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", following)
         receiver.refresh()
-    now[0] += 59
+        now[0] += 30
     assert receiver.verify_wsgi(environ(signed(second))) is True
     assert refusal(lambda: receiver.verify_wsgi(environ(signed(token)))).status == 403
+    now[0] -= 1
+    assert receiver.verify_wsgi(environ(signed(token))) is True
     now[0] += 1
+    assert receiver.verify_wsgi(environ(signed(second))) is True
+    assert refusal(lambda: receiver.verify_wsgi(environ(signed(token)))).status == 403
+    now[0] += 30
     assert refusal(lambda: receiver.verify_wsgi(environ(signed(second)))).status == 403
     assert receiver.verify_wsgi(environ(signed(third))) is True
 
@@ -282,6 +288,105 @@ def test_an_old_token_is_looked_for_while_requests_go_on(
                 thread.join(30)
     assert receiver.verify_wsgi(environ(signed(following))) is True
     assert receiver.verify_wsgi(environ(signed(token))) is True
+
+
+class Clock:
+    """The wall's clock, and the file that a receiver's secrets are in."""
+
+    def __init__(self, file: Path, patch: pytest.MonkeyPatch, token: str) -> None:
+        """Begin now, with *token* there."""
+        self.ahead, self._file = 0.0, file
+        patch.delenv("TWILIO_WEBHOOK_AUTH_TOKEN")
+        patch.setenv("SAFETWILIO_REFRESH_AGE", "300")
+        patch.setenv("SAFETWILIO_BACKEND", f"dotenv:{file}")
+        patch.setattr(refreshed, "_wall", lambda: time.time() + self.ahead)
+        self.put(token)
+
+    def put(self, token: str) -> None:
+        """Let *token* be there."""
+        write(self._file, f"TWILIO_WEBHOOK_AUTH_TOKEN={token}\n")
+
+
+@pytest.fixture
+def clock(token: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Clock:
+    return Clock(tmp_path / "t.env", monkeypatch, token)
+
+
+def by_wsgi(receiver: Receiver, headers: dict[str, str]) -> bool:
+    return receiver.verify_wsgi(environ(headers))
+
+
+def by_asgi(receiver: Receiver, headers: dict[str, str]) -> bool:
+    async def serve() -> bool:
+        await receiver.catch_up()
+        return receiver.verify_asgi(scope(headers))
+
+    return asyncio.run(serve())
+
+
+@pytest.mark.parametrize("verify", [by_wsgi, by_asgi])
+def test_the_first_webhook_after_a_quiet_time_may_have_a_new_signature(
+    token: str, clock: Clock, verify: Callable[[Receiver, dict[str, str]], bool]
+) -> None:
+    receiver = Receiver()
+    receiver.load()
+    following = auth_token()
+    clock.put(following)
+    clock.ahead = 600
+    assert verify(receiver, signed(following)) is True
+    # and nobody knows when the other one was replaced
+    assert refusal(lambda: verify(receiver, signed(token))).reason == "wrong-signature"
+
+
+def test_an_event_loop_does_not_wait_for_who_does_not_await(token: str, clock: Clock) -> None:
+    receiver = Receiver()
+    receiver.load()
+    let_on, begun = threading.Event(), threading.Event()
+    versions = receiver._current().versions
+    original = versions._reload
+
+    def slow() -> Any:
+        begun.set()
+        assert let_on.wait(30)
+        return original() if original else None
+
+    versions._reload = slow
+    clock.ahead = 600
+
+    async def serve() -> bool:
+        return receiver.verify_asgi(scope(signed(token)))
+
+    assert asyncio.run(serve()) is True  # though the look is under way
+    assert begun.wait(30)
+    let_on.set()
+
+
+def test_a_place_that_hangs_holds_a_webhook_for_the_time_of_waiting(
+    token: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAFETWILIO_REFRESH_WAIT", "0.01")
+    receiver = Receiver()
+    receiver.load()
+    let_on = threading.Event()
+    versions = receiver._current().versions
+    versions._reload = lambda: let_on.wait(30) and versions.current()  # type: ignore[return-value]
+    clock.ahead = 600
+    assert by_wsgi(receiver, signed(token)) is True
+    assert by_asgi(receiver, signed(token)) is True
+    let_on.set()
+
+
+def test_a_token_that_leaked_has_no_grace_though_its_place_was_down(
+    token: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.load()
+    monkeypatch.setenv("SAFETWILIO_BACKEND", "nonsense:")
+    refused(lambda: receiver.refresh(drop_previous=True))
+    assert receiver.verify_wsgi(environ(signed(token))) is True, "there is no other one yet"
+    monkeypatch.delenv("SAFETWILIO_BACKEND")
+    monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", auth_token())
+    assert receiver.refresh() is True
+    assert refusal(lambda: receiver.verify_wsgi(environ(signed(token)))).status == 403
 
 
 def test_a_refresh_that_fails_keeps_what_is_there(

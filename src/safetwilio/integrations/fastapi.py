@@ -172,6 +172,7 @@ class TwilioWebhook:
         """Return why the request is refused, or ``None``."""
         scope, refused = connection.scope, None
         self.receiver.load()  # what it may raise goes with nothing of the request
+        await self.receiver.catch_up()
         try:
             if not connection.headers.get(SIGNATURE_HEADER):  # then there is nothing to read
                 self.receiver.verify_asgi(scope)

@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-from weakref import WeakSet
 
-from safetwilio._boot import require_switched_on
+from safetwilio._boot import DEFAULT, require_switched_on
 from safetwilio.errors import WebhookError
-from safetwilio.problems import render_one
+from safetwilio.problems import for_account, render_one
+from safetwilio.process_state import WebhookHealth, add_receiver, is_used_no_more, receivers
 from safetwilio.redaction import install as install_redaction
 from safetwilio.refreshed import Event, Refreshed
-from safetwilio.webhook_settings import WebhookSettings
+from safetwilio.webhook_settings import WebhookSettings, name_of, references_of
 from safetwilio.webhooks import SigningSecrets, Verifier, url_from_asgi, url_from_wsgi
 from safetwilio.webhooks.headers import is_form
 from safetwilio.webhooks.refusals import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from pydantic import SecretStr
+
+    from safetwilio.backends.locate import Reference
     from safetwilio.errors import ConfigurationError
     from safetwilio.webhooks.canonical import Params
 
@@ -38,19 +40,19 @@ GRACE = 900.0  # seconds
 MAX_FIELDS = 1000  # of a form; Twilio's have some dozen
 
 _log = logging.getLogger("safetwilio.webhooks")
-_receivers: WeakSet[Receiver] = WeakSet()
 
 
 class _Loaded(NamedTuple):
     """One version of the settings, and what was made of it.
 
-    *both* are its secrets and the Auth Tokens of the version before, replaced at *since*.
+    *before* are the Auth Tokens of earlier versions and when each was replaced, the last one first;
+    *all* are the secrets with those.
     """
 
     settings: WebhookSettings
     secrets: SigningSecrets
-    both: SigningSecrets | None = None
-    since: float = 0.0
+    before: tuple[tuple[SecretStr, float], ...] = ()
+    all: SigningSecrets | None = None
 
 
 class _Versions(Refreshed[_Loaded]):
@@ -64,30 +66,40 @@ class _Versions(Refreshed[_Loaded]):
     def accepted(self) -> SigningSecrets:
         """Return what a request may be signed with now."""
         loaded = self.meanwhile()
-        return loaded.secrets if loaded.both is None or self._is_over(loaded) else loaded.both
+        if loaded.all is None:
+            return loaded.secrets
+        before = self._left(loaded)
+        return loaded.all if before == loaded.before else _with(loaded.secrets, before)
 
-    def _is_over(self, loaded: _Loaded) -> bool:
-        """Return whether what *loaded* kept of the version before counts no more."""
-        age = time.time() - loaded.since
-        return loaded.since <= self.dropped or not 0 <= age < self.grace
+    def _left(self, loaded: _Loaded) -> tuple[tuple[SecretStr, float], ...]:
+        """Return what counts still of what earlier versions left behind."""
+        now = time.time()
+        return tuple(
+            (token, since)
+            for token, since in loaded.before
+            if since > self.dropped and 0 <= now - since < self.grace
+        )
 
     def _checked(self, before: _Loaded, after: _Loaded) -> _Loaded:
         if self._is_same(before, after):
-            return after._replace(both=before.both, since=before.since)
-        tokens = after.secrets.auth_tokens
-        gone = [token for token in before.secrets.auth_tokens if token not in tokens]
-        since = time.time()
-        if not gone and before.both is not None and not self._is_over(before):
-            # Only SharedKeys have changed.
-            gone = [token for token in before.both.auth_tokens if token not in tokens]
-            since = before.since
-        if not tokens or not gone:  # without tokens of its own, it is signed with SharedKeys alone
+            return after._replace(before=before.before, all=before.all)
+        # When it was replaced is known only where somebody has looked lately.
+        if self.loaded_at <= self.dropped or self._must_wait():
             return after
-        both = SigningSecrets((*tokens, *gone), after.secrets.shared_keys)
-        return after._replace(both=both, since=since)
+        tokens = after.secrets.auth_tokens
+        if not tokens:  # it is signed with SharedKeys alone
+            return after
+        gone = [(token, time.time()) for token in before.secrets.auth_tokens]
+        left = tuple(each for each in (*gone, *self._left(before)) if each[0] not in tokens)
+        return after._replace(before=left, all=_with(after.secrets, left)) if left else after
 
     def _is_same(self, before: _Loaded, after: _Loaded) -> bool:
         return after.secrets.is_same(before.secrets)
+
+
+def _with(secrets: SigningSecrets, before: Iterable[tuple[SecretStr, float]]) -> SigningSecrets:
+    tokens = (token for token, _ in before)
+    return SigningSecrets((*secrets.auth_tokens, *tokens), secrets.shared_keys)
 
 
 class _Held(NamedTuple):
@@ -115,7 +127,7 @@ class Receiver:
         self._grace = grace
         self._held: _Held | None = None
         self._lock = threading.RLock()
-        _receivers.add(self)
+        add_receiver(self)
 
     def load(self) -> WebhookSettings:
         """Return the settings, loaded now if they are not yet: what an application does at start.
@@ -130,19 +142,58 @@ class Receiver:
         """Load the secrets anew, and return whether they are others now.
 
         The next request is verified with them. To *drop_previous* is to refuse the Auth Token that
-        was there from then on, because it has leaked. Raises what :meth:`load` raises; the old
-        secrets then stay in use.
+        was there as soon as another one is, because it has leaked. Raises what :meth:`load` raises;
+        the old secrets then stay in use until they are looked for again.
         """
         versions = self._current().versions
-        changed = versions.refresh()
-        if drop_previous:
+        if drop_previous:  # before the look: one that fails is made again, and so is this
             versions.dropped = time.time()
-        return changed
+        return versions.refresh()
+
+    async def catch_up(self) -> None:
+        """Wait for what a request may be signed with, before :meth:`verify_asgi`.
+
+        It is there already, unless nobody has looked for it for long (twice
+        ``SAFETWILIO_REFRESH_AGE``); then it is waited for, for ``SAFETWILIO_REFRESH_WAIT`` seconds
+        at most. Raises what :meth:`load` raises.
+        """
+        await self._current().versions.catch_up_async()
+
+    def health(self) -> WebhookHealth | None:
+        """Return what is loaded, from where and how old, ``None`` if nothing is."""
+        held = self._held
+        if held is None:
+            return None
+        versions, loaded = held.versions, held.versions.current()
+        settings, name = loaded.settings, name_of(loaded.settings)
+        return WebhookHealth(
+            name=name or DEFAULT,
+            source=settings.source,
+            version=settings.version,
+            age=max(0.0, time.time() - versions.loaded_at),
+            auth_tokens=len(loaded.secrets.auth_tokens),
+            shared_keys=len(settings.shared_keys),
+            warnings=settings.warnings,
+            not_refreshed=for_account(versions.not_refreshed, name),
+            is_stale=is_used_no_more(versions),
+        )
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return where it has loaded from, empty if nothing is loaded or it was given.
+
+        Raises :class:`safetwilio.errors.BackendError` (ST302) for a reference that cannot be read.
+        """
+        held = self._held
+        return () if held is None else references_of(held.versions.current().settings)
 
     def reset(self) -> None:
         """Forget what was loaded; for tests."""
         with self._lock:
             self._held = None
+
+    def forget_threads(self) -> None:
+        """Take a new lock in a forked child: a thread that is not here may hold the old one."""
+        self._lock = threading.RLock()
 
     def _current(self) -> _Held:
         held = self._held
@@ -171,7 +222,9 @@ class Receiver:
         """Return ``True`` if Twilio signed the request in the WSGI *environ*, else raise.
 
         A form (``is_form``) has *params*, all of them; any other request its *body*, which may
-        be empty. Each refusal is one line in the log ``safetwilio.webhooks``. Raises
+        be empty. Secrets that nobody has looked for in long (:meth:`catch_up`) are waited for, but
+        not in the thread of an event loop. Each refusal is one line in the log
+        ``safetwilio.webhooks``. Raises
         :class:`safetwilio.errors.WebhookError` (ST401 to ST406) for a request to answer with its
         status, and what :meth:`load` raises.
         """
@@ -201,6 +254,7 @@ class Receiver:
         body: Any,
     ) -> Literal[True]:
         versions, verifier = self._current()
+        versions.catch_up()
         settings = versions.current().settings
         url = ""
         refused: WebhookError | None = None
@@ -240,21 +294,5 @@ def _say(loaded: _Loaded, what: str) -> None:
 
 def reset_all() -> None:
     """Let every receiver forget what was loaded; for tests."""
-    for receiver in list(_receivers):
-        receiver.reset()
-
-
-def loaded() -> list[WebhookSettings]:
-    """Return the settings of all receivers of this process that have loaded theirs."""
-    held = [receiver._held for receiver in list(_receivers)]  # noqa: SLF001
-    return [each.versions.current().settings for each in held if each is not None]
-
-
-def _renew_locks() -> None:
-    """Give the child of a fork locks of its own: a thread that is not here may hold one."""
-    for receiver in _receivers:
-        receiver._lock = threading.RLock()  # noqa: SLF001
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
+    for each in receivers():
+        each.reset()

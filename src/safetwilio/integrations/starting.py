@@ -12,7 +12,6 @@ from safetwilio.backends.locate import (
     backend_variable,
 )
 from safetwilio.errors import ConfigurationError, combined
-from safetwilio.integrations.receiver import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,21 +57,13 @@ def failure(step: Callable[[], object]) -> ConfigurationError | None:
 
 
 def readiness(*, client: bool | None = None) -> tuple[bool, dict[str, Any]]:
-    """Return whether this process is ready, and :func:`safetwilio.health` with its webhooks.
+    """Return whether this process is ready, and :func:`safetwilio.health` as plain JSON types.
 
-    It is ready when redaction is sound and an API key is loaded. Without a *client* it needs no
-    key; where that is not said, neither does one that has loaded what webhooks are signed with.
+    It is ready when redaction is sound, nothing is stale and an API key is loaded. Without a
+    *client* it needs no key; where that is not said, neither does one that has loaded what
+    webhooks are signed with.
     """
-    state, settings = health(), loaded()
-    needs_key = not settings if client is None else client
-    ok = state.is_sound and (state.booted or not needs_key)
-    webhooks = [
-        {
-            "source": each.source,
-            "version": each.version,
-            "auth_tokens": len(each.secrets().auth_tokens),
-            "shared_keys": len(each.shared_keys),
-        }
-        for each in settings
-    ]
-    return ok, {**state.as_dict(), "ok": ok, "webhooks": webhooks}
+    state = health()
+    needs_key = not state.webhooks if client is None else client
+    ok = state.is_sound and not state.is_stale and (state.booted or not needs_key)
+    return ok, {**state.as_dict(), "ok": ok}

@@ -97,25 +97,25 @@ class TwilioWebhookMixin:
 def _guarded(view: Any) -> Any:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if _is_async(view):
+            return asynchronous(request, *args, **kwargs)
         if _refusal(request) is None:
             return view(request, *args, **kwargs)
-        return _forbidden() if _is_async(view) else HttpResponseForbidden()
+        return HttpResponseForbidden()
 
+    asynchronous = _guarded_async(view)
     return guarded
 
 
 def _guarded_async(view: Any) -> Any:
     @wraps(view)
     async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        await receiver.catch_up()
         if _refusal(request) is None:
             return await view(request, *args, **kwargs)
         return HttpResponseForbidden()
 
     return guarded
-
-
-async def _forbidden() -> HttpResponseForbidden:
-    return HttpResponseForbidden()
 
 
 def _is_async(dispatch: Any) -> bool:
