@@ -53,6 +53,13 @@ def test_everything_that_there_is(path: Path) -> None:
     assert web.places[0].field == "web"
 
 
+def test_the_default_account_has_a_name_here(path: Path) -> None:
+    """It is the one of a service without accounts, and may stand beside others."""
+    write(path, "[services.a]\nbackend = 'env'\naccounts = ['default', 'Marketing']")
+    (service,) = read_services(path)
+    assert service.accounts == (None, "marketing")
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -86,9 +93,11 @@ def test_everything_that_there_is(path: Path) -> None:
         ("[services.a]\nbackend='env'\naccounts='eu'", "accounts of services.a is no list"),
         ("[services.a]\nbackend='env'\naccounts=[]", "accounts of services.a is no list"),
         ("[services.a]\nbackend='env'\naccounts=[1]", "accounts of services.a is no list"),
-        ("[services.a]\nbackend='env'\naccounts=['default']", "accounts of services.a is no list"),
+        ("[services.a]\nbackend='env'\naccounts=[None]", "it is not TOML"),
+        ("[services.a]\nbackend='env'\naccounts=['']", '"default" is the account of get_client()'),
         ("[services.a]\nbackend='env'\naccounts=['a b']", "accounts of services.a is no list"),
         ("[services.a]\nbackend='env'\naccounts=['m', 'M']", "services.a has a name twice"),
+        ("[services.a]\nbackend='env'\naccounts=['default', 'Default']", "has a name twice"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(path: Path, text: str, why: str) -> None:

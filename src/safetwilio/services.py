@@ -21,6 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 _PERMISSION = re.compile(r"/twilio/[a-z0-9/.*-]+")
 _MOST_PERMISSIONS = 100
 _LARGEST = 1 << 20  # bytes
+_DEFAULT = "default"  # the account of get_client(), whose name is none
 
 
 class Service(NamedTuple):
@@ -145,14 +146,22 @@ def _accounts(path: Path, name: str, table: Mapping[str, Any]) -> tuple[str | No
         return (None,)
     wrong = not isinstance(accounts, list) or not accounts
     try:
-        names = () if wrong else tuple(require_account_name(account) for account in accounts)
+        names = () if wrong else tuple(_account(account) for account in accounts)
     except (ConfigurationError, UsageError, TypeError, AttributeError):
         wrong = True
     if wrong:
-        raise _not_right(path, f"accounts of services.{name} is no list of get_client()'s names")
+        raise _not_right(
+            path,
+            f"accounts of services.{name} is no list of get_client()'s names, such as "
+            f'["{_DEFAULT}", "marketing"]; "{_DEFAULT}" is the account of get_client() itself',
+        )
     if len(set(names)) < len(names):  # however it is written
         raise _not_right(path, f"accounts of services.{name} has a name twice")
     return names
+
+
+def _account(name: str) -> str | None:
+    return None if name.lower() == _DEFAULT else require_account_name(name)
 
 
 def _not_right(path: Path, why: str) -> UsageError:

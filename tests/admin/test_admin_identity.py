@@ -238,6 +238,10 @@ def test_a_named_account_has_one_of_its_own(
     error = refused("eu")
     assert error.code == "ST620"
     assert f"{ADMIN}_EU" in str(error)
+    assert (
+        "The names looked for there are TWILIO_EU_ACCOUNT_SID, with TWILIO_EU_API_KEY and "
+        "TWILIO_EU_API_SECRET, or with TWILIO_EU_AUTH_TOKEN."
+    ) in str(error)
 
 
 @pytest.mark.parametrize("text", ["https://x y", "dotenv:.env?a=1&a=2", "nothing-such:x", "Env"])

@@ -14,6 +14,7 @@ import pytest
 from safetwilio import break_glass
 from safetwilio.admin.keys import KeySummary, create_key, delete_key, list_keys
 from safetwilio.clients import Transport, TwilioClient
+from safetwilio.credentials import mask
 from safetwilio.errors import AccountOperationError
 from safetwilio.redaction.engine import redact
 from safetwilio.testing import Emulator, EmulatorServer, faults
@@ -110,6 +111,9 @@ def test_standard_key_may_not(emulator: Emulator, make: Make, operation: str) ->
     error = refused(lambda: OPERATIONS[operation](client))
     assert error.code == "ST610"
     assert "a Standard one may never do this" in str(error)
+    whose = f"the API key {mask('key', key.sid)} of {mask('account', emulator.account.sid)}:"
+    assert f". It was asked with {whose} " in str(error)
+    assert "Auth Token" not in str(error)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -118,6 +122,8 @@ def test_wrong_token(emulator: Emulator, make: Make, operation: str) -> None:
     error = refused(lambda: OPERATIONS[operation](make(sid, "0123456789abcdef" * 2, sid)))
     assert error.code == "ST610"
     assert "it was rotated" in str(error)
+    assert f". It was asked with the Auth Token of {mask('account', sid)}: " in str(error)
+    assert "API key was used" not in str(error)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -12,7 +12,7 @@ from newcomer import COMMAND, Here, Newcomer, Terminal, keys_of
 
 from safetwilio.testing import Emulator, EmulatorServer
 from safetwilio.testing.faults import drop, latency, status
-from support import auth_token, key_secret, leaks
+from support import auth_token, key_secret, leaks, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,6 +183,35 @@ def test_a_place_that_cannot_be_written_is_refused_first(
     done = here.init(*arguments, **env)
     assert (done.returncode, code in done.stderr) == (status_, True)
     assert not here.emulator.requests
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        (".env", "Did you mean dotenv:.env?"),
+        ("conf/alerts.env", "Did you mean dotenv:conf/alerts.env?"),
+        ("there", ""),  # it could be a scheme
+        ("./there", "Did you mean dotenv:./there?"),
+        ("./not-there", ""),
+        ("x" * 5000, ""),
+    ],
+)
+def test_a_path_alone_is_taken_for_a_slip(here: Here, text: str, meant: str) -> None:
+    """A reference names its backend first; which one was meant is plain for a ``.env``."""
+    write(here.directory / "there", "")
+    done = here.init("--backend", text)
+    assert done.returncode == 1
+    said = " ".join(done.stderr.split())
+    assert meant in said
+    assert ("Did you mean" in said) is bool(meant)
+    assert not here.emulator.requests
+
+
+def test_a_secret_in_such_a_path_is_not_repeated(here: Here) -> None:
+    secret = key_secret()
+    done = here.init("--backend", f"{secret}.env")
+    assert "Did you mean dotenv:(32 characters).env?" in " ".join(done.stderr.split())
+    assert leaks(done.stderr, [secret]) == []
 
 
 @pytest.mark.parametrize(("secret", "code"), [(auth_token, "ST908"), (key_secret, "ST906")])

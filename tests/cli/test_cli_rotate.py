@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from newcomer import DEADLINE, Here, Terminal, keys_of
 
+from safetwilio.credentials import mask
 from support import auth_token, key_secret, leaks, write
 
 if TYPE_CHECKING:
@@ -137,8 +138,12 @@ def test_another_answer_than_the_end_of_the_sid_changes_nothing(
     with Terminal(newcomer, "rotate", "key") as terminal:
         terminal.expect("type the last 4 characters of the Account SID")
         terminal.type(f"{answer}\n" if answer else "\x04")
-        assert terminal.end() == 0
-    assert "Nothing was changed." in terminal.shown
+        assert terminal.end() == (2 if answer else 0)
+    shown = " ".join(terminal.shown.split())
+    assert f"The Account SID of {mask('account', newcomer.sid)} is on the first page of" in shown
+    assert "and where the secret is: dotenv:.env" in shown
+    assert ("That is not it. Nothing was changed." in shown) is bool(answer)
+    assert "Nothing was changed." in shown
     require_untouched(newcomer, old, state)
 
 

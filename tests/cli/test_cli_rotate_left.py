@@ -12,6 +12,7 @@ import pytest
 from newcomer import Here, keys_of
 
 from safetwilio.cli import sealing
+from safetwilio.credentials import mask
 from safetwilio.rotation import keys as rotation
 from safetwilio.rotation.places import Place
 from safetwilio.testing.faults import drop
@@ -265,6 +266,25 @@ def test_a_run_is_listed_with_its_beginning_its_places_and_what_is_next(
     journal.rename(journal.with_name("renamed.jsonl"))
     (run,) = json.loads(here.run("rotate", "runs", "--json").stdout)["runs"]
     assert (run["run"], run["began"]) == ("renamed", None)
+
+
+def test_who_closes_a_run_learns_which_key_it_has_left(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one where the new one is in its place, and else what may have been made."""
+    old = old_key(here, "one.env")
+    assert here.run(*ROTATE, "--backend", "dotenv:one.env").returncode == 4
+    (run,) = json.loads(here.run("rotate", "runs", "--json").stdout)["runs"]
+    said = plain(here.run("rotate", "runs", "--close", run["run"]).stderr)
+    assert f"Closed {run['run']}. Nothing was changed." in said
+    assert f"the old one, {mask('key', old.sid)}, works still. Delete it in the Console" in said
+    monkeypatch.setattr(rotation, "_PAUSE", 0.0)
+    here.emulator.faults.add(drop(applied=True), match="POST */Keys.json", times=3)
+    assert here.run(*ROTATE, "--backend", "dotenv:one.env").returncode == 1
+    (run,) = json.loads(here.run("rotate", "runs", "--json").stdout)["runs"]
+    said = plain(here.run("rotate", "runs", "--close", run["run"]).stderr)
+    assert f"look in the Console for keys called safetwilio/my-app/{run['run']}, which" in said
+    assert "Delete it in the Console" not in said
 
 
 @pytest.mark.parametrize("stderr", ["a file", "a terminal", None])

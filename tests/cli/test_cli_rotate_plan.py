@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from newcomer import DEADLINE, Here, keys_of
 
+from safetwilio.credentials import mask
 from safetwilio.rotation import keys as rotation
 from safetwilio.testing.faults import drop, hold
 from support import key_secret, leaks, write
@@ -216,6 +217,7 @@ def test_roll_back_takes_back_what_is_not_in_use(here: Here) -> None:
     assert len(unfinished(here)) == 1
     plan = here.run("rotate", "key", "--roll-back")
     assert "Plan: take back what run" in plan.stderr
+    assert f"{here.directory.name}: there is no new key to delete" in plan.stderr
     assert len(unfinished(here)) == 1
     done = here.run("rotate", "key", "--roll-back", "--yes")
     assert done.returncode == 0, done.stderr
@@ -229,11 +231,13 @@ def test_roll_back_takes_back_what_is_not_in_use(here: Here) -> None:
 
 
 def test_roll_back_leaves_what_is_in_its_place(here: Here) -> None:
+    """The plan knows it already."""
     old_key(here)
     assert here.run(*ROTATE).returncode == 4
-    done = here.run("rotate", "key", "--roll-back", "--yes")
-    assert done.returncode == 1
-    assert "[ST627]" in done.stderr
+    for words in ((), ("--yes",), ("--json",)):
+        done = here.run("rotate", "key", "--roll-back", *words)
+        assert done.returncode == 1
+        assert done.stderr.startswith("[ST627]")
     (new,) = here.made
     assert here.holds(new)
     assert len(unfinished(here)) == 1
@@ -247,6 +251,10 @@ def test_a_run_whose_place_somebody_else_has_changed_can_be_closed(here: Here) -
     orphan = here.emulator.account.create_key("standard", friendly_name=f"safetwilio/my-app/{run}")
     theirs = old_key(here)
     assert "Plan: rotate key" in here.run("rotate", "key").stderr
+    plan = here.run("rotate", "key", "--roll-back")
+    assert plan.returncode == 0
+    assert f": delete the new key {mask('key', orphan.sid)}, which is in no place" in plan.stderr
+    assert is_alive(here, orphan)
     assert here.run("rotate", "key", "--roll-back", "--yes").returncode == 0
     assert unfinished(here) == []
     assert not is_alive(here, orphan)

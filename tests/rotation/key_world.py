@@ -17,7 +17,7 @@ from safetwilio.services import Service
 from support import leaks, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     import pytest
@@ -137,7 +137,7 @@ class World:
         seen: Sequence[Seen],
         overlap: Overlap = MOVED,
         *,
-        others: Callable[[], set[str]] = set,
+        known: Callable[[], Iterable[Target]] = tuple,
         sealed: Sealed | None = None,
     ) -> KeysRun:
         """Return *run*, to be carried out over what was *seen*."""
@@ -146,7 +146,7 @@ class World:
             seen,
             overlap,
             say=self.said.append,
-            others=others,
+            known=known,
             clock=self.clock,
             sealed=lambda _: sealed or Sealed(),
         )

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from key_world import RUN, World
 
+from safetwilio.backends import chain
+from safetwilio.backends.locate import parse
 from safetwilio.errors import (
     ConfigurationError,
     SafeTwilioError,
     UsageError,
 )
+from safetwilio.rotation import places
 from safetwilio.rotation.overlap import Overlap
+from safetwilio.rotation.places import Target
 from safetwilio.runbook.runs import resume, unfinished
 from support import caught, codes, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from safetwilio.backends.interface import Absent, Found
+    from safetwilio.backends.locate import Reference
 
 POST = "POST */Keys.json"
 ALLOWED = ("/twilio/messaging/messages/create", "/twilio/messaging/messages/list")
@@ -155,18 +163,36 @@ def test_a_key_that_another_service_has_is_not_deleted(world: World) -> None:
     world.put("other.env", old)
     seen = world.look()
     run = world.start(seen)
-
-    def others() -> set[str]:
-        return {str(world.held("other.env")[0])}
-
-    error = refused(lambda: world.keys_run(run, seen, others=others).carry_out())
+    other = world.target("other", "other.env")
+    error = refused(lambda: world.keys_run(run, seen, known=lambda: [other]).carry_out())
     assert error.code == "ST626"
     assert old in world.all_keys()
     (new,) = world.made
     world.put("other.env", new)
-    world.keys_run(run, seen, others=others).carry_out()
+    world.keys_run(run, seen, known=lambda: [other]).carry_out()
     assert old not in world.all_keys()
     assert world.made == [new]
+
+
+def test_each_place_is_read_once_for_each_account_before_a_deletion(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many services name it, and however they write it."""
+    key = world.old("one.env")
+    one = world.target("one", "one.env")
+    two = world.target("two", "two.env")
+    (place,) = parse(f"dotenv:{world.directory}/./one.env", place="a test")
+    again = Target(two.service._replace(places=(place, *two.service.places)), "eu")
+    looked: list[tuple[str, str | None]] = []
+
+    def load(references: Sequence[Reference], account: str | None) -> Found | Absent:
+        looked.extend((Path(each.path).name, account) for each in references)
+        return chain.load(references, account)
+
+    monkeypatch.setattr(places, "load", load)
+    assert places.keys_held([one, two, again, one]) == {key.sid}
+    pairs = product(("one.env", "two.env"), (None, "eu"))
+    assert sorted(looked, key=str) == sorted(pairs, key=str)
 
 
 def test_two_services_that_share_a_key_get_one_each(world: World) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from safetwilio.errors import UsageError
 from safetwilio.heartbeat import beat, writing
 from safetwilio.processes import this_process
 from safetwilio.rotation import overlap as overlaps
-from safetwilio.rotation.overlap import Answer, Overlap
+from safetwilio.rotation.overlap import OF_A_KEY, OF_A_TOKEN, Answer, Overlap, announced
 from safetwilio.runbook.keeping import Clock
 from support import caught, clean_environment, new_key
 from test_store import api_key
@@ -24,7 +25,6 @@ from test_store import api_key
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import tzinfo
-    from pathlib import Path
 
     from support import Key
 
@@ -329,3 +329,43 @@ def test_a_run_that_is_gone_on_with_believes_the_wall_only_of_before(
     assert asked(overlap, old, new, kept_at).why == "300 more seconds"
     times.passed += 301
     assert asked(overlap, old, new, kept_at).is_over
+
+
+SOON = "may not have the new one by then"
+
+
+@pytest.mark.parametrize(
+    ("given", "when", "is_soon"),
+    [
+        (Overlap(), "the old key stays until somebody says when: --overlap, --heartbeats", False),
+        (Overlap(0.0), "the old key goes 0 seconds after the new one is in its place", True),
+        (Overlap(12.0), "the old key goes 12 seconds after the new one is in its place", True),
+        (Overlap(90.0), "goes 90 seconds after", True),
+        (Overlap(60.0), "goes 1 minute after", True),
+        (Overlap(300.0), "goes 5 minutes after", False),
+        (Overlap(7200.0), "goes 2 hours after", False),
+        (Overlap(86400.0), "goes 1 day after", False),
+        (Overlap(said=True), "goes as soon as the new one is in its place (--moved)", False),
+        (Overlap(5.0, said=True), "goes as soon as the new one is in its place (--moved)", False),
+        (Overlap(heartbeats=Path("x")), "once all processes that write to x have the new", False),
+        (Overlap(5.0, Path("x")), "have the new one, and at the earliest 5 seconds after", False),
+    ],
+)
+def test_a_plan_says_when_and_whether_that_is_too_soon(
+    given: Overlap, when: str, *, is_soon: bool
+) -> None:
+    """Who looks every five minutes may be late for less; heartbeats and people wait for them."""
+    note, *warnings = announced(given, OF_A_KEY)
+    assert note.startswith("  note: ")
+    assert when in note
+    assert [SOON in each and "every 5 minutes" in each for each in warnings] == [True] * is_soon
+
+
+def test_a_plan_says_the_same_of_a_token() -> None:
+    note, warning = announced(Overlap(12.0), OF_A_TOKEN)
+    assert "a standby that this run makes is promoted 12 seconds after it is in its places" in note
+    assert warning.startswith("  warning: ")
+    assert warning.endswith(
+        "what verifies webhooks refuses those that are signed with it meanwhile"
+    )
+    assert "is not promoted until somebody" in next(announced(Overlap(), OF_A_TOKEN))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from safetwilio.backends import env
 from safetwilio.backends.chain import load
-from safetwilio.backends.documents import ADMIN, PAIR, asking_for
+from safetwilio.backends.documents import ADMIN, PAIR, asking_for, variable
 from safetwilio.backends.interface import Found
 from safetwilio.backends.locate import ADMIN_BACKEND_VARIABLE, admin_references, backend_variable
 from safetwilio.clients.rest import TwilioClient
@@ -224,6 +224,8 @@ def _no_identity(why: str, account: str | None) -> AccountOperationError:
     return AccountOperationError(
         f"There is nothing that may change the account: {why}, which "
         f"{backend_variable(account, ADMIN_BACKEND_VARIABLE)} names. Needed is {NEEDED}, with the "
-        "account SID.",
+        f"account SID. The names looked for there are {variable('account_sid', account)}, with "
+        f"{' and '.join(variable(name, account) for name in PAIR)}, or with "
+        f"{variable('auth_token', account)}.",
         code="ST620",
     )

@@ -13,6 +13,7 @@ from twilio.base.exceptions import TwilioException, TwilioRestException
 
 from safetwilio.clients.errors import TransportError
 from safetwilio.clients.probe import NOT_ACTIVE
+from safetwilio.credentials import mask
 from safetwilio.errors import AccountOperationError
 from safetwilio.policy import EMULATOR_VARIABLE, emulator_url, name_emulator
 from safetwilio.redaction.engine import redact
@@ -69,7 +70,7 @@ def create_key(client: TwilioClient, name: str, policy: Sequence[str] | None = N
         failure = _unanswered(error, name)
     except TwilioException as error:
         broken = getattr(error, "status", 0) >= _SERVER_ERROR
-        failure = _lost(name) if broken else refused("make an API key", error)
+        failure = _lost(name) if broken else refused("make an API key", error, client)
     except NO_OBJECT:  # the error would show the answer, with the new secret
         failure = _lost(name)
     raise failure
@@ -103,7 +104,7 @@ def fetch_policy(client: TwilioClient, sid: str) -> tuple[str, ...] | None:
             return tuple(allowed)
         failure = no_answer_of_twilio(what)
     except TwilioException as error:
-        failure = refused(what, error)
+        failure = refused(what, error, client)
     except (*NO_OBJECT, KeyError):
         failure = no_answer_of_twilio(what)
     raise failure
@@ -121,7 +122,7 @@ def list_keys(client: TwilioClient) -> tuple[KeySummary, ...]:
             for key in client.keys.list()
         )
     except TwilioException as error:
-        failure = refused("list the API keys", error)
+        failure = refused("list the API keys", error, client)
     except NO_OBJECT:
         failure = no_answer_of_twilio("list the API keys")
     raise failure
@@ -138,24 +139,20 @@ def delete_key(client: TwilioClient, sid: str) -> None:
     except TwilioException as error:
         if getattr(error, "status", None) == _NOT_FOUND:
             return
-        failure = refused("delete the API key", error)
+        failure = refused("delete the API key", error, client)
     else:
         return
     raise failure
 
 
-def refused(what: str, error: TwilioException) -> AccountOperationError:
-    """Return the error (ST601, ST610 to ST612, ST615) that Twilio refused to do *what*."""
+def refused(what: str, error: TwilioException, client: TwilioClient) -> AccountOperationError:
+    """Return the error (ST601, ST610 to ST612, ST615) that Twilio refused *client* to do *what*."""
     if isinstance(error, TransportError):
         return _unreached(what, error)
     status, code, said = _answer(error)
     if code == _AUTHENTICATE:
         return AccountOperationError(
-            f"Twilio refused to {what}. If the Auth Token was used: it and the Account SID do not "
-            "fit together, it was rotated, or the account is suspended; copy both again from "
-            "https://console.twilio.com. If an API key was used: a Standard one may never do "
-            "this, a Restricted one needs the permission, and a deleted one may do nothing.",
-            code="ST610",
+            f"Twilio refused to {what}. It was asked with {_who_asked(client)}", code="ST610"
         )
     if code in NOT_ACTIVE:
         return AccountOperationError(
@@ -178,6 +175,22 @@ def refused(what: str, error: TwilioException) -> AccountOperationError:
         )
     return AccountOperationError(
         f"Twilio refused to {what}: {redact(said)} (HTTP {status}, code {code})", code="ST612"
+    )
+
+
+def _who_asked(client: TwilioClient) -> str:
+    """Return what *client* asks with, and why that may be refused."""
+    username = str(client.username)
+    if is_sid(username, KEY_PREFIX):
+        of = mask("account", str(client.account_sid))
+        return (
+            f"the API key {mask('key', username)} of {of}: a Standard one may never do this, a "
+            "Restricted one needs the permission, and a deleted one may do nothing."
+        )
+    return (
+        f"the Auth Token of {mask('account', username)}: it and the Account SID do not fit "
+        "together, it was rotated, or the account is suspended. Copy both again from "
+        "https://console.twilio.com."
     )
 
 

@@ -43,7 +43,7 @@ def create_secondary(client: TwilioClient) -> SecretStr:
             return _known(made)
         failure = _lost(what)
     except TwilioException as error:
-        failure = _may_be_done(what, error)
+        failure = _may_be_done(what, error, client)
     except NO_OBJECT:  # the error would show the answer, with the new token
         failure = _lost(what)
     raise failure
@@ -60,7 +60,7 @@ def delete_secondary(client: TwilioClient) -> bool:
     except TwilioException as error:
         if _says_none(error):
             return False
-        failure = refused("delete the secondary Auth Token", error)
+        failure = refused("delete the secondary Auth Token", error, client)
     else:
         return True
     raise failure
@@ -82,7 +82,7 @@ def promote(client: TwilioClient) -> SecretStr | None:
     except TwilioException as error:
         if _says_none(error):
             return None
-        failure = _may_be_done(what, error)
+        failure = _may_be_done(what, error, client)
     except NO_OBJECT:
         failure = _lost(what)
     raise failure
@@ -96,11 +96,11 @@ def lives(identity: Identity, address: Address) -> bool:
     failure: AccountOperationError
     sid = identity.account_sid
     what = "ask for the account"
+    client = identity.client(sid, address)
     try:
-        client = identity.client(sid, address)
         answer = client.request("GET", f"https://api.twilio.com/2010-04-01/Accounts/{sid}.json")
     except TransportError as error:
-        failure = refused(what, error)
+        failure = refused(what, error, client)
     else:
         if answer.status_code in {_OK, _UNAUTHENTICATED}:
             return bool(answer.status_code == _OK)
@@ -124,7 +124,7 @@ def require_own(client: TwilioClient) -> None:
     try:
         found = {str(a.sid): str(a.owner_account_sid) for a in client.api.accounts.list()}
     except TwilioException as error:
-        failure = refused(what, error)
+        failure = refused(what, error, client)
         if failure.code == _MAY_NOT and _reads_messages(client):
             return
     except NO_OBJECT:
@@ -164,7 +164,7 @@ def tokens_of_subaccounts(client: TwilioClient) -> dict[str, SecretStr]:
                 raise _hidden()
             found[str(account.sid)] = _known(token)
     except TwilioException as error:
-        failure = refused(what, error)
+        failure = refused(what, error, client)
     except NO_OBJECT:
         failure = no_answer_of_twilio(what)
     else:
@@ -181,10 +181,10 @@ def _says_none(error: TwilioException) -> bool:
     return isinstance(error, TwilioRestException) and error.status in _NONE_THERE
 
 
-def _may_be_done(what: str, error: TwilioException) -> AccountOperationError:
+def _may_be_done(what: str, error: TwilioException, client: TwilioClient) -> AccountOperationError:
     sent = isinstance(error, TransportError) and error.sent
     broken = getattr(error, "status", 0) >= _SERVER_ERROR
-    return _lost(what) if sent or broken else refused(what, error)
+    return _lost(what) if sent or broken else refused(what, error, client)
 
 
 def _lost(what: str) -> AccountOperationError:

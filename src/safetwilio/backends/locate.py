@@ -7,6 +7,7 @@ percent-encoded. A reference is always shown without userinfo.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -213,8 +214,9 @@ def _parse_one(text: str, place: str) -> Reference:
                     code="ST302",
                     summary="A backend reference cannot be read.",
                     found_in=(place,),
-                    fix="Write scheme:location, several separated by commas, for example "
-                    "env,dotenv:.env or files:/run/secrets. A comma inside a location is %2C.",
+                    fix=f"{_meant(text)}Write scheme:location, several separated by commas, for "
+                    "example env,dotenv:.env or files:/run/secrets. A comma inside a location is "
+                    "%2C.",
                 )
             ]
         )
@@ -234,6 +236,13 @@ def _parse_one(text: str, place: str) -> Reference:
     if twice is not None:  # two values, and nobody can tell which one is meant
         raise unreadable(reference, f"It has the option {_plain(twice)} twice: remove one.")
     return reference
+
+
+def _meant(text: str) -> str:
+    """Return a question that names the reference of the file *text*, if it looks like one."""
+    if ":" in text or not (text.endswith(".env") or os.path.isfile(text)):  # noqa: PTH113 - no text makes it fail
+        return ""
+    return f"Did you mean dotenv:{_SECRET_LIKE.sub(_hidden, text)}? "
 
 
 def _hidden(found: re.Match[str]) -> str:

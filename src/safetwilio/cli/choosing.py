@@ -15,7 +15,7 @@ from safetwilio.cli.running import begun
 from safetwilio.credentials import mask
 from safetwilio.errors import UsageError
 from safetwilio.processes import service_of
-from safetwilio.rotation.places import Target, keys_in_chain, spot, spot_of
+from safetwilio.rotation.places import Target, spot, spot_of
 from safetwilio.rotation.service_keys import (
     VERB,
     age_of,
@@ -85,19 +85,6 @@ def known_targets(
         return tuple(targets), None
     listed = _targets(read_services(path))
     return (*targets, *(each for each in listed if each not in targets)), str(path)
-
-
-def held_elsewhere(
-    arguments: argparse.Namespace, targets: Sequence[Target], seen: Sequence[Seen]
-) -> set[str]:
-    """Return the SIDs of the keys of all known services but those of *seen*; a key may be shared.
-
-    Raises :class:`safetwilio.errors.ConfigurationError` (ST3xx) for a place that cannot be read.
-    """
-    known, _ = known_targets(arguments, targets)
-    looked_at = {str(one.target) for one in seen}
-    others = (target for target in known if str(target) not in looked_at)
-    return set().union(*map(keys_in_chain, others))
 
 
 def parts_of(

@@ -9,7 +9,7 @@ import warnings
 
 from pydantic import SecretStr
 
-from safetwilio.cli.output import say
+from safetwilio.cli.output import say, say_wrapped
 from safetwilio.errors import UsageError
 
 _LONGEST_LINE = 4096
@@ -36,12 +36,7 @@ def ask_for_account_sid(given: str | None, account: str | None) -> str:
             "with --token-stdin.",
             code="ST908",
         )
-    print("Account SID: ", end="", file=sys.stderr, flush=True)
-    try:
-        answer = input().strip()
-    except EOFError:
-        say("")  # end the line of the prompt
-        answer = ""
+    answer = _line("Account SID: ")
     if not answer:
         raise _no_answer("Account SID")
     require_account_sid(answer)  # before the token is typed for nothing
@@ -57,6 +52,38 @@ def ask_for_token(*, from_stdin: bool) -> SecretStr:
     return _asked("Auth Token", "--token-stdin", from_stdin=from_stdin)
 
 
+def ask_for_token_of(account: str | None, account_sid: str, *, from_stdin: bool) -> SecretStr:
+    """Return the Auth Token of *account* with the SID *account_sid*, as :func:`ask_for_token` does.
+
+    Each one has its line of standard input.
+    """
+    from safetwilio.backends.locate import ADMIN_BACKEND_VARIABLE, backend_variable
+    from safetwilio.credentials import mask
+
+    name = f"the account {account}" if account else "the default account"
+    return _asked(
+        f"Auth Token of {name} {mask('account', account_sid)}",
+        "--token-stdin",
+        from_stdin=from_stdin,
+        instead=f"let {backend_variable(account, ADMIN_BACKEND_VARIABLE)} name the place of what "
+        "may change it",
+    )
+
+
+def ask_for_end(account_sid: str, length: int, place: str) -> str:
+    """Return what somebody types for the last *length* characters of *account_sid*.
+
+    Its mask says which one it is; it can be read in *place*. No answer is an empty one.
+    """
+    from safetwilio.credentials import mask
+
+    say_wrapped(
+        f"The Account SID of {mask('account', account_sid)} is on the first page of "
+        f"https://console.twilio.com, and where the secret is: {place}"
+    )
+    return _line(f"To do it, type the last {length} characters of the Account SID (Enter: stop): ")
+
+
 def ask_for_secret(*, from_stdin: bool) -> SecretStr:
     """Return any secret, as :func:`ask_for_token` does."""
     return _asked("Secret", "--stdin", from_stdin=from_stdin)
@@ -70,12 +97,13 @@ def ask_for_identity() -> SecretStr | None:
         return None
 
 
-def _asked(what: str, option: str, *, from_stdin: bool) -> SecretStr:
+def _asked(what: str, option: str, *, from_stdin: bool, instead: str = "") -> SecretStr:
     if somebody_is_there():
         return SecretStr(_typed(what, option))
     if not from_stdin:
+        way = f", or {instead}" if instead else ""
         raise UsageError(
-            f"There is no terminal to ask for the {what} at: pipe it in with {option}.",
+            f"There is no terminal to ask for the {what} at: pipe it in with {option}{way}.",
             code="ST908",
         )
     try:
@@ -86,6 +114,16 @@ def _asked(what: str, option: str, *, from_stdin: bool) -> SecretStr:
     if not answer:
         raise _no_answer(what)
     return SecretStr(answer)
+
+
+def _line(prompt: str) -> str:
+    """Return what is typed at the *prompt*, nothing if nobody answers."""
+    print(prompt, end="", file=sys.stderr, flush=True)
+    try:
+        return input().strip()
+    except EOFError:
+        say("")  # end the line of the prompt
+        return ""
 
 
 def _typed(what: str, option: str) -> str:

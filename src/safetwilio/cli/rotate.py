@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from safetwilio.cli import rotate_key, rotate_token
-from safetwilio.cli.output import say, say_lines, show_json
+from safetwilio.cli.output import say, say_lines, say_wrapped, show_json
 from safetwilio.cli.running import NOTHING, add_journal, journals
 from safetwilio.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -73,7 +73,7 @@ def _list_runs(arguments: argparse.Namespace) -> int:
 
     directory = journals(arguments)
     if arguments.close is not None:
-        _close(arguments.close, [path for path, _ in unfinished(directory)])
+        _close(arguments.close, dict(unfinished(directory)))
     found = [_described(path, entries) for path, entries in unfinished(directory)]
     if arguments.json:
         show_json({"directory": str(directory), "runs": found})
@@ -86,11 +86,11 @@ def _list_runs(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _close(name: str, paths: Sequence[Path]) -> None:
-    """Finish the run *name*, one of *paths*, without doing anything: somebody else took over."""
+def _close(name: str, entries: Mapping[Path, Sequence[Entry]]) -> None:
+    """Finish the run *name*, one of *entries*, without doing anything: somebody else took over."""
     from safetwilio.runbook.runs import resume
 
-    path = next((path for path in paths if path.stem == name), None)
+    path = next((path for path in entries if path.stem == name), None)
     if path is None:
         raise UsageError("There is no unfinished run of that name.", code="ST956")
     run = resume(path)
@@ -98,7 +98,34 @@ def _close(name: str, paths: Sequence[Path]) -> None:
         run.finish(closed=True)
     finally:
         run.close()
-    say(f"Closed {name}. Nothing was changed; look in the Console for keys that it has made.")
+    say(f"Closed {name}. Nothing was changed.")
+    for line in _left(entries[path]):
+        say_wrapped(line)
+
+
+def _left(entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield what the run of *entries* leaves to somebody with the Console."""
+    from safetwilio.credentials import mask
+    from safetwilio.rotation.service_keys import steps_of
+    from safetwilio.rotation.token_run import VERB
+
+    if entries[0].facts.get("verb") == VERB:
+        yield "Look in the Console whether it has left a secondary Auth Token."
+        return
+    for subject in entries[0].facts.get("subjects", ()):
+        target, old = str(subject.get("target", "?")), str(subject.get("old", ""))
+        noted = [e for e in entries if e.facts.get("target") == target]
+        done = {e.facts.get("step") for e in entries if e.event == "done"}
+        if steps_of(target)[1] in done:
+            continue
+        if any(e.event == "kept" for e in noted):
+            yield (
+                f"{target}: the new key is in its place, and the old one, {mask('key', old)}, "
+                "works still. Delete it in the Console when nothing uses it."
+            )
+        else:
+            name = subject.get("name", "?")
+            yield f"{target}: look in the Console for keys called {name}, which it may have made."
 
 
 def _say_run(run: Mapping[str, Any]) -> None:

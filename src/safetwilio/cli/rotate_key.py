@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetwilio.cli.confirming import Identities, confirmed
+from safetwilio.cli.confirming import Identities, stopped
 from safetwilio.cli.durations import duration
 from safetwilio.cli.output import say, say_lines, say_wrapped, show_json
 from safetwilio.cli.running import (
@@ -41,7 +41,9 @@ The services are those of safetwilio.toml in this directory. Without that file t
 directory's, with the key that the program would load here.
 
 What may change the account (a Main key, a Restricted key that may, the Auth Token) is read from
-SAFETWILIO_ADMIN_BACKEND; without it the Auth Token is asked for, or piped in with --token-stdin.
+SAFETWILIO_ADMIN_BACKEND (of get_client("marketing"): SAFETWILIO_ADMIN_BACKEND_MARKETING); without
+it the Auth Token is asked for, or piped in with --token-stdin: once for each account, a line for
+each in the order of the services.
 
 A run that was interrupted or killed is gone on with by the same command, in the same directory:
 nothing is made twice. The services that it is not about get a new run.
@@ -58,7 +60,7 @@ again with one of them. If another process waits with this run (ST951), end that
 exit codes:
   0  done, also when there was nothing to do ("changed": []), and after a plan
   1  failed; the old key works on, and the report says how to go on
-  2  wrong usage, or there is nobody to ask; nothing was changed
+  2  wrong usage, nobody to ask, or not the answer that was asked for; nothing was changed
   3  --roll-back, and there is no run to take back
   4  the new keys are in their places, and an old one waits to be deleted
 
@@ -115,6 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Show the plan, and carry it out if that is wanted."""
     from safetwilio.cli.choosing import known_targets, parts_of, require_apart, targets_of
     from safetwilio.redaction import install
+    from safetwilio.rotation.overlap import OF_A_KEY, announced
     from safetwilio.rotation.service_keys import look
 
     install()
@@ -130,9 +133,11 @@ def run(arguments: argparse.Namespace) -> int:
         if not parts:
             return _nothing(arguments)
         begun = [_Part(chosen, _resumed(chosen, stack)) for chosen in parts]
-        if not _is_wanted(arguments, begun, _asked(known, file)):
+        lines = () if arguments.roll_back else (*announced(overlap, OF_A_KEY), _asked(known, file))
+        code = _stopped(arguments, begun, lines)
+        if code is not None:
             _show(arguments, [_Part(chosen) for chosen in parts])
-            return 0
+            return code
         done = _carry_out_all(arguments, begun, partial(_keys_run, arguments, targets, overlap))
     _show(arguments, done)
     _report(done, rolled_back=arguments.roll_back)
@@ -167,23 +172,45 @@ def _asked(known: Sequence[Target], file: str | None) -> str:
     names = ", ".join(
         f"{target} ({', '.join(map(str, target.service.places))})" for target in known
     )
-    return f"  An old key is deleted if none of these holds it: {names}. {others}"
+    accounts = sorted({target.account for target in known if target.account})
+    under = (
+        f" The names of the default account and of {', '.join(accounts)} are looked for in each."
+    )
+    return (
+        f"  An old key is deleted if none of these holds it: {names}. {others}"
+        f"{under if accounts else ''}"
+    )
 
 
-def _is_wanted(arguments: argparse.Namespace, parts: Sequence[_Part], asked: str) -> bool:
-    """Show the plan, and return whether it is to be carried out."""
+def _stopped(
+    arguments: argparse.Namespace, parts: Sequence[_Part], lines: Sequence[str]
+) -> int | None:
+    """Show the plan, with *lines*; return the exit code to stop with, ``None`` to carry it out."""
     from safetwilio.rotation.service_keys import plan
 
     for chosen, before, _ in parts:
         if arguments.roll_back:
-            say(f"Plan: take back what run {before.id if before else '?'} has made")
+            assert before is not None  # noqa: S101 - there is one, or nothing is taken back
+            say_lines(_taken_back(before, chosen))
         else:
             identities = [one.identity for one in chosen.seen]
             say_lines(plan(chosen.subjects, identities, before).lines())
-    if not arguments.roll_back:
-        say_lines([asked])
-    account = parts[0].chosen.subjects[0].account_sid
-    return confirmed(account, yes=arguments.yes, is_json=arguments.json)
+    say_lines(lines)
+    first = parts[0].chosen.subjects[0]
+    return stopped(first.account_sid, first.place, yes=arguments.yes, is_json=arguments.json)
+
+
+def _taken_back(before: Run, chosen: Chosen) -> Sequence[str]:
+    """Return the plan to take back the run *before*; raises what keeps it from that (ST627)."""
+    from safetwilio.credentials import mask
+    from safetwilio.rotation.service_keys import to_take_back
+
+    lines = [f"Plan: take back what run {before.id} has made"]
+    for target, sids in to_take_back(before, chosen.seen):
+        keys = ", ".join(mask("key", sid) for sid in sids)
+        does = f"delete the new key {keys}, which is in no place" if keys else ""
+        lines.append(f"  {target}: {does or 'there is no new key to delete'}")
+    return lines
 
 
 def _begin(arguments: argparse.Namespace, chosen: Chosen) -> Run:
@@ -236,7 +263,7 @@ def _keys_run(
     chosen: Chosen,
     current: Run,
 ) -> KeysRun:
-    from safetwilio.cli.choosing import held_elsewhere
+    from safetwilio.cli.choosing import known_targets
     from safetwilio.cli.sealing import FileSealed
     from safetwilio.rotation.service_keys import KeysRun
 
@@ -245,7 +272,7 @@ def _keys_run(
         chosen.seen,
         overlap,
         say=lambda text: say(f"... {text}"),
-        others=partial(held_elsewhere, arguments, targets, chosen.seen),
+        known=lambda: known_targets(arguments, targets)[0],  # as the file is by then
         sealed=lambda target: FileSealed(current.path, target, recipient=arguments.seal_to),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetwilio.cli.confirming import confirmed
+from safetwilio.cli.confirming import stopped
 from safetwilio.cli.durations import duration
 from safetwilio.cli.output import say, say_lines, say_wrapped, show_json
 from safetwilio.cli.running import (
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from safetwilio.rotation.overlap import Waiting
+    from safetwilio.rotation.overlap import Overlap, Waiting
     from safetwilio.rotation.token_run import SeenToken, TokenSubject
     from safetwilio.runbook.runs import Run
 
@@ -53,7 +53,7 @@ Ctrl-C first.
 exit codes:
   0  done, and after a plan
   1  failed; a token that works is in its places, and the report says what to do
-  2  wrong usage, or there is nobody to ask; nothing was changed
+  2  wrong usage, or not the answer that was asked for; nothing was changed
   3  --roll-back, and there is no run to take back
   4  the standby is in its places, and waits to be promoted
 
@@ -104,12 +104,14 @@ def run(arguments: argparse.Namespace) -> int:
     from safetwilio.admin.identity import find_identity
     from safetwilio.policy import break_glass
     from safetwilio.redaction import install
+    from safetwilio.rotation.overlap import OF_A_TOKEN, Overlap, announced
     from safetwilio.rotation.token_run import VERB, look, plan
     from safetwilio.runbook.runs import new_run_id, resume
     from safetwilio.settings import require_account_name
 
     install()
     account = None if arguments.account is None else require_account_name(arguments.account)
+    overlap = Overlap(arguments.overlap, said=arguments.moved)
     seen = look(account, arguments.backend, find_identity(account))
     with ExitStack() as stack:
         reason = arguments.reason or "replace the Auth Token"
@@ -125,12 +127,16 @@ def run(arguments: argparse.Namespace) -> int:
             say(f"Plan: take back what run {before.id if before else '(none)'} has made")
         else:
             say_lines(plan(chosen.subject, seen, before).lines())
-        if not confirmed(seen.account_sid, yes=arguments.yes, is_json=arguments.json):
+            if before is None or "promote" not in before.done:
+                say_lines(announced(overlap, OF_A_TOKEN))
+        place = chosen.subject.places[0]
+        code = stopped(seen.account_sid, place, yes=arguments.yes, is_json=arguments.json)
+        if code is not None:
             _show(arguments, chosen, (), None)
-            return 0
+            return code
         current = before or begin(arguments, new_run_id(), VERB, [chosen.subject])
         stack.callback(current.close)
-        return _carry_out(arguments, account, chosen, current)
+        return _carry_out(arguments, account, chosen, current, overlap)
 
 
 def _chosen(arguments: argparse.Namespace, account: str | None, seen: SeenToken) -> _Chosen:
@@ -180,17 +186,20 @@ def _require_same_options(arguments: argparse.Namespace, subject: TokenSubject, 
 
 
 def _carry_out(
-    arguments: argparse.Namespace, account: str | None, chosen: _Chosen, current: Run
+    arguments: argparse.Namespace,
+    account: str | None,
+    chosen: _Chosen,
+    current: Run,
+    overlap: Overlap,
 ) -> int:
     from safetwilio.admin.identity import address_of
     from safetwilio.cli.sealing import FileSealed
-    from safetwilio.rotation.overlap import Overlap
     from safetwilio.rotation.token_run import TokenRun
 
     token = TokenRun(
         current,
         chosen.seen,
-        Overlap(arguments.overlap, said=arguments.moved),
+        overlap,
         say=lambda text: say(f"... {text}"),
         address=address_of(account),
         sealed=FileSealed(current.path, "token", recipient=arguments.seal_to),

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from safetwilio.heartbeat import read_heartbeats
 from safetwilio.redaction.fingerprints import fingerprint
+from safetwilio.refresh_policy import AGE, RefreshPolicy
 from safetwilio.runbook.keeping import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from safetwilio.heartbeat import Heartbeat, Heartbeats
@@ -30,6 +31,35 @@ class Answer(NamedTuple):
 
     why: str
     is_over: bool = False
+
+
+class Change(NamedTuple):
+    """What is waited for, as a plan says it: what *goes*, or *stays*, once the new one is *kept*.
+
+    *options* say when; *late* is what becomes of who does not have the new one by then.
+    """
+
+    goes: str
+    stays: str
+    kept: str
+    options: str
+    late: str
+
+
+OF_A_KEY = Change(
+    "the old key goes",
+    "the old key stays",
+    "the new one is in its place",
+    "--overlap, --heartbeats or --moved",
+    "theirs is refused then, until they find the new one",
+)
+OF_A_TOKEN = Change(
+    "a standby that this run makes is promoted",
+    "a standby that this run makes is not promoted",
+    "it is in its places",
+    "--overlap or --moved",
+    "what verifies webhooks refuses those that are signed with it meanwhile",
+)
 
 
 class Waiting(NamedTuple):
@@ -128,6 +158,29 @@ class Overlap:
         return Answer("; ".join(answer.why for answer in answers), is_over=True)
 
 
+def announced(overlap: Overlap, change: Change) -> Iterator[str]:
+    """Yield as lines of a plan when the *change* comes by *overlap*, and a warning if too soon."""
+    ways = []
+    if overlap.heartbeats:
+        ways.append(f"once all processes that write to {overlap.heartbeats} have the new one")
+    if overlap.seconds is not None:
+        ways.append(f"{_in_words(overlap.seconds)} after {change.kept}")
+    if overlap.said:
+        yield f"  note: {change.goes} as soon as {change.kept} (--moved)"
+    elif ways:
+        yield f"  note: {change.goes} {', and at the earliest '.join(ways)}"
+    else:
+        yield f"  note: {change.stays} until somebody says when: {change.options}"
+    if overlap.said or overlap.heartbeats or overlap.seconds is None:
+        return
+    usual = RefreshPolicy().age
+    if overlap.seconds < usual:
+        yield (
+            f"  warning: programs with safetwilio look every {_in_words(usual)} ({AGE}), and may "
+            f"not have the new one by then: {change.late}"
+        )
+
+
 def wait(
     ask: Callable[[], tuple[Waiting, ...]],
     *,
@@ -146,6 +199,15 @@ def wait(
                 say(f"{each.target}: waiting for {each.why}")
         clock.wait(_ASK_EVERY)
     return waiting
+
+
+def _in_words(seconds: float) -> str:
+    """Return *seconds* in the largest unit of which they are a whole number."""
+    units = {"day": 86400, "hour": 3600, "minute": 60}
+    whole = (each for each in units.items() if seconds and seconds % each[1] == 0)
+    name, length = next(whole, ("second", 1))
+    count = f"{seconds / length:g}"
+    return f"{count} {name}{'' if count == '1' else 's'}"
 
 
 def _by_time(seconds: float, passed: float) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +22,7 @@ from safetwilio.problems import faults, for_account
 from safetwilio.rules import check_account_sid, check_emulated, check_key_sid, check_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from safetwilio.backends.interface import Record, Value
     from safetwilio.backends.locate import Reference
@@ -79,10 +80,7 @@ class Place:
     @property
     def identity(self) -> tuple[object, ...]:
         """What two references to one key have in common, however they are written."""
-        scheme, location, options, field, *_ = self.reference
-        if scheme == "dotenv":
-            location = os.path.realpath(self.reference.path or DEFAULT_PATH)
-        return scheme, location, tuple(sorted(options.items())), field, self.target.account
+        return *document_of(self.reference), self.target.account
 
     def held(self) -> Held:
         """Return what is there now.
@@ -147,15 +145,21 @@ def find_place(target: Target) -> Place:
     raise _no_key(target, ", ".join(map(str, target.service.places)))
 
 
-def keys_in_chain(target: Target) -> set[str]:
-    """Return the SIDs of the keys in all places of *target*'s service.
+def keys_held(targets: Iterable[Target]) -> set[str]:
+    """Return the SIDs of all keys in the places of the services of *targets*.
 
-    A later one counts, too: the first is its key here, and may hold none where the service runs.
-    Raises :class:`safetwilio.errors.ConfigurationError` (ST3xx) for a place that cannot be read.
+    A later place counts, too: the first is its key here, and may hold none where the service runs.
+    So does the key of any account that one of *targets* has, and of the default one: a program
+    may use more accounts than its service names. Raises
+    :class:`safetwilio.errors.ConfigurationError` (ST2xx, ST3xx) for a place that cannot be read,
+    or where nobody can tell which key is meant.
     """
-    answers = [load((reference,), target.account) for reference in target.service.places]
-    values = [a.record.fields.get("key_sid") for a in answers if isinstance(a, Found)]
-    return {value.reveal() for value in values if value is not None}
+    found = tuple(targets)
+    accounts = dict.fromkeys((None, *(target.account for target in found)))
+    documents = {document_of(place): place for one in found for place in one.service.places}
+    pairs = product(documents.values(), accounts)
+    sids = (_sid_in(place, account) for place, account in pairs)
+    return {sid for sid in sids if sid is not None}
 
 
 def fields_of(key: ApiKey, carried: Mapping[str, SecretStr]) -> dict[str, SecretStr]:
@@ -207,6 +211,27 @@ def _problems(fields: Mapping[str, Value], record: Record) -> tuple[Problem, ...
         mismatch = check_emulated(sids=sids, emulator=emulator_url())
         found += [mismatch] if mismatch else []
     return faults(found)
+
+
+def _sid_in(reference: Reference, account: str | None) -> str | None:
+    """Return the SID of the key of *account* at *reference*, ``None`` if there is none."""
+    answer = load((reference,), account)
+    if not isinstance(answer, Found):
+        return None
+    problems = faults(answer.record.problems)
+    value = answer.record.fields.get("key_sid")
+    del answer
+    if problems:
+        raise InvalidCredentials(for_account(problems, account))
+    return value and value.reveal()
+
+
+def document_of(reference: Reference) -> tuple[object, ...]:
+    """Return what two references to one document have in common, however they are written."""
+    scheme, location, options, field, *_ = reference
+    if scheme == "dotenv":
+        location = os.path.realpath(reference.path or DEFAULT_PATH)
+    return scheme, location, tuple(sorted(options.items())), field
 
 
 def _no_key(target: Target, where: str) -> AccountOperationError:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from typing_extensions import override
+
 from safetwilio.admin.identity import NEEDED
 from safetwilio.admin.keys import fetch_policy, list_keys
 from safetwilio.admin.lineage import key_name
@@ -23,20 +25,22 @@ from safetwilio.errors import (
 )
 from safetwilio.rotation.keys import KeyRotation, Subject, client_of, has_left_nothing
 from safetwilio.rotation.overlap import Waiting, wait
-from safetwilio.rotation.places import find_place, keys_in_chain
+from safetwilio.rotation.places import find_place, keys_held
 from safetwilio.runbook.keeping import Clock, Sealed
 from safetwilio.runbook.plans import Plan, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from safetwilio.admin.identity import Identity
+    from safetwilio.admin.keys import KeySummary
     from safetwilio.clients.rest import TwilioClient
     from safetwilio.rotation.overlap import Answer, Overlap
     from safetwilio.rotation.places import Held, Place, Target
     from safetwilio.runbook.runs import Run
 
 VERB = "rotate key"
+_REFUSED = "ST610"
 
 
 class Seen(NamedTuple):
@@ -85,7 +89,7 @@ def subject_of(seen: Seen, run: str) -> Subject:
     service, account = seen.target
     sid = seen.held.key.sid
     admin = seen.admin()
-    listed = {key.sid: key for key in list_keys(admin)}
+    listed = {key.sid: key for key in _listed(seen, admin)}
     kind = _kind(seen)
     if kind == "main" or sid not in listed:
         why = (
@@ -162,6 +166,36 @@ def steps_of(target: str) -> tuple[str, str]:
     return f"replace {target}", f"delete {target}"
 
 
+class _Looking(KeyRotation):
+    """A rotation that takes nothing back, and says what it would."""
+
+    @override
+    def _delete(self, sids: Collection[str]) -> None:
+        """Leave them."""
+
+
+class _Hasty(Clock):
+    """A clock for who only looks: a write on its way is waited for when it matters."""
+
+    @override
+    def wait(self, seconds: float) -> None:
+        """Go on at once."""
+
+
+def to_take_back(run: Run, seen: Sequence[Seen]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each target that was *seen*, with the SIDs of the keys that *run* has made for it.
+
+    Raises :class:`AccountOperationError` (ST627) as :meth:`KeysRun.take_back` would.
+    """
+    subjects = {subject.target: subject for subject in subjects_of(run.subject)}
+    for one in seen:
+        target = str(one.target)
+        looking = _Looking(
+            subjects[target], one.place, one.admin(), run, say=lambda _: None, clock=_Hasty()
+        )
+        yield target, tuple(looking.take_back()["deleted"])
+
+
 class KeysRun:
     """One run over the keys that were *seen*; whatever ends it early, it can be gone on with."""
 
@@ -172,18 +206,19 @@ class KeysRun:
         overlap: Overlap,
         *,
         say: Callable[[str], None],
-        others: Callable[[], set[str]] = set,
+        known: Callable[[], Iterable[Target]] = tuple,
         sealed: Callable[[str], Sealed] = lambda _: Sealed(),
         clock: Clock | None = None,
     ) -> None:
         """Go on with *run*.
 
-        *overlap* says when the old keys may go; *others* returns the SIDs that services outside of
-        the run hold; *sealed* where the secret of a target waits that could not be kept.
+        *overlap* says when the old keys may go; *known* returns the targets of other services,
+        which may hold an old key, too; *sealed* where the secret of a target waits that could not
+        be kept.
         """
         self._run = run
         self._overlap = overlap
-        self._others = others
+        self._known = known
         self._targets = tuple(one.target for one in seen)
         self._say = say
         self._clock = clock or Clock()
@@ -261,7 +296,7 @@ class KeysRun:
 
     def _retire(self, target: str, rotation: KeyRotation) -> None:
         def retire() -> dict[str, Any]:
-            return rotation.retire(self._others().union(*map(keys_in_chain, self._targets)))
+            return rotation.retire(keys_held((*self._targets, *self._known())))
 
         self._run.perform(steps_of(target)[1], retire)
 
@@ -279,6 +314,22 @@ class KeysRun:
         if answer.is_over and not self._run.noted("moved", target=subject.target):
             self._run.note("moved", target=subject.target, why=answer.why)
         return answer
+
+
+def _listed(seen: Seen, admin: TwilioClient) -> tuple[KeySummary, ...]:
+    """Return the keys of the account; a refusal says what was refused, and where it is from.
+
+    One account may have several names, and something else in the place of each.
+    """
+    try:
+        return list_keys(admin)
+    except AccountOperationError as error:
+        if error.code != _REFUSED:
+            raise
+        message = error.args[0]
+    raise AccountOperationError(
+        f"{message} Refused for {seen.target}: {seen.identity}.", code=_REFUSED
+    )
 
 
 def _require_fit(identity: Identity, held: Held) -> None:

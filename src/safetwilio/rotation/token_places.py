@@ -16,7 +16,7 @@ from safetwilio.backends.interface import Found, WritableBackend
 from safetwilio.backends.locate import admin_references, open_backend, parse, signing_references
 from safetwilio.errors import AccountOperationError, InvalidCredentials, UsageError
 from safetwilio.problems import faults, for_account
-from safetwilio.rotation.places import directory_of, spot_of
+from safetwilio.rotation.places import directory_of, document_of, spot_of
 from safetwilio.rules import check_account_sid
 from safetwilio.shapes import is_auth_token
 
@@ -106,7 +106,7 @@ def find_token_places(account: str | None, named: str | None) -> tuple[TokenPlac
             *signing_references(account, os.environ),
             *admin_references(account, os.environ),
         )
-    documents = {_document(reference): reference for reference in reversed(references)}
+    documents = {document_of(reference): reference for reference in reversed(references)}
     places = tuple(
         _place(reference, account)
         for reference in reversed(documents.values())
@@ -115,12 +115,6 @@ def find_token_places(account: str | None, named: str | None) -> tuple[TokenPlac
     if not places:
         raise no_token(", ".join(map(str, references)), account)
     return places
-
-
-def _document(reference: Reference) -> tuple[object, ...]:
-    """Return what tells the document of *reference* from others, whoever named it."""
-    options = tuple(sorted(reference.options.items()))
-    return reference.scheme, reference.location, options, reference.field
 
 
 def _place(reference: Reference, account: str | None) -> TokenPlace:

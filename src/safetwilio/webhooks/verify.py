@@ -160,7 +160,8 @@ class Verifier:
         self._warned_at = now
         _log.warning(
             "[ST407] A webhook was signed with Auth Token %d of those configured, not with the "
-            "first. If Twilio's primary Auth Token has changed, put that one first.",
+            "first. While safetwilio rotate token is at work this is expected. Otherwise Twilio's "
+            "primary Auth Token has changed: put that one first.",
             number + 1,
         )
 
