@@ -111,12 +111,18 @@ def _nothing_configured(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
     """Take our variables away, change into an empty directory, and forget what was booted."""
-    for name in [name for name in os.environ if name.startswith(OURS)]:
+    for name in _ours():
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
     _reset()
     yield
     _reset()
+    for name in _ours():  # integrations put the backend of their settings there
+        del os.environ[name]
+
+
+def _ours() -> list[str]:
+    return [name for name in os.environ if name.startswith(OURS)]
 
 
 @pytest.fixture

@@ -355,7 +355,7 @@ def test_a_signal_during_a_look_that_fails_is_not_lost(
 def test_a_clock_that_was_ahead_during_a_failed_look_puts_nothing_off(
     get: Callable[[CredentialStore], ApiKey], place: Place, clocks: Clocks, key: Key
 ) -> None:
-    store, old = place.store(), place.key
+    store, old = place.store(POLICY._replace(stale=86_400)), place.key
     place.key = None
     clocks.wall += 72_000
     assert get(store) is old

@@ -247,12 +247,10 @@ def test_a_promotion_that_never_counts(make: Make, monkeypatch: pytest.MonkeyPat
     world.emulator.advance(60)
     world.put(AUTH_TOKEN=old, WEBHOOK_SECONDARY_AUTH_TOKEN=standby)
     journal = world.begin(world.look())
-    monkeypatch.setattr(world.emulator, "advance", bool)  # as if for ever
-    error = refusal(lambda: world.carry_out(journal))
+    with monkeypatch.context() as patched:
+        patched.setattr(world.emulator, "advance", bool)  # as if for ever
+        error = refusal(lambda: world.carry_out(journal))
     assert error.code == "ST635"
-    monkeypatch.undo()
-    monkeypatch.chdir(world.folder)
-    monkeypatch.setenv("SAFETWILIO_EMULATOR", world.url)
     held = world.holds()
     assert held["TWILIO_AUTH_TOKEN"] == old
     assert held["TWILIO_WEBHOOK_SECONDARY_AUTH_TOKEN"] == standby
