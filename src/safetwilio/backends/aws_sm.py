@@ -365,6 +365,8 @@ class _Sender:
         except Exception as error:
             # as botocore does, where it reads it
             broken = need("botocore.exceptions", extra="aws", purpose="aws-sm:")
+            if type(error).__name__ == "ReadTimeoutError":
+                raise broken.ReadTimeoutError(endpoint_url=request.url, error=error) from error
             raise broken.ConnectionClosedError(
                 error=error, request=request, endpoint_url=request.url
             ) from error
