@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from safetwilio.single_flight import NotMadeError, SingleFlight
+from safetwilio.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SECONDS = 30
+INSTEAD = -1
 
 
 class Calls:
@@ -44,6 +42,10 @@ class Calls:
         assert self.begun.acquire(timeout=SECONDS)
 
 
+def instead() -> int:
+    return INSTEAD
+
+
 @pytest.fixture
 def calls() -> Calls:
     return Calls()
@@ -51,7 +53,7 @@ def calls() -> Calls:
 
 @pytest.fixture
 def flight(calls: Calls) -> SingleFlight[int]:
-    return SingleFlight(calls, calls.ended)
+    return SingleFlight(calls, calls.ended, instead)
 
 
 def in_thread(target: Callable[[], object]) -> threading.Thread:
@@ -62,8 +64,7 @@ def in_thread(target: Callable[[], object]) -> threading.Thread:
 
 def test_who_comes_meanwhile_shares_the_next_one(calls: Calls, flight: SingleFlight[int]) -> None:
     results: list[int] = []
-    firsts: list[int] = []
-    first = in_thread(lambda: firsts.append(flight.outcome()))
+    first = in_thread(lambda: results.append(flight.outcome()))
     calls.wait_for_one()
     came = threading.Barrier(33)
 
@@ -76,8 +77,8 @@ def test_who_comes_meanwhile_shares_the_next_one(calls: Calls, flight: SingleFli
     calls.let_on(33)
     for thread in (first, *others):
         thread.join()
-    assert firsts == [1]
-    assert min(results) >= 2
+    assert results[0] == 1
+    assert min(results[1:]) >= 2
     assert len(calls.after) == calls.number
 
 
@@ -126,40 +127,39 @@ def test_a_cancelled_coroutine_takes_nothing_from_the_others(
     assert asyncio.run(ask()) == 2
 
 
-@pytest.mark.parametrize("ask", [SingleFlight.outcome, SingleFlight.unless_under_way])
-def test_what_a_signal_raises_ends_the_wait_and_not_the_call(
-    calls: Calls, flight: SingleFlight[int], ask: Callable[[SingleFlight[int]], object]
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_an_interrupt_where_it_is_made_lets_another_make_it(
+    interrupt: type[BaseException],
 ) -> None:
-    """As a soft limit of time does: an Exception, which the call would take for its own."""
+    begun, made = threading.Event(), []
+    go = threading.Event()
 
-    class SoftLimit(Exception):
-        pass
+    def call() -> int:
+        made.append(1)
+        if len(made) == 1:
+            begun.set()
+            go.wait(SECONDS)
+            raise interrupt
+        return len(made)
 
-    raised = threading.Event()
+    flight = SingleFlight(call, lambda: None, instead)
+    ended: list[BaseException] = []
 
-    def handler(*_: object) -> None:
-        if not raised.is_set():
-            raised.set()
-            raise SoftLimit
+    def interrupted() -> None:
+        try:
+            flight.outcome()
+        except BaseException as error:  # noqa: BLE001 - what the thread ended with
+            ended.append(error)
 
-    def interrupt() -> None:
-        calls.wait_for_one()
-        os.kill(os.getpid(), signal.SIGUSR1)
-        while not raised.wait(0.05):  # it came before the thread was waiting, and did not wake it
-            os.kill(os.getpid(), signal.SIGUSR1)
-
-    before = signal.signal(signal.SIGUSR1, handler)
-    try:
-        interrupting = in_thread(interrupt)
-        with pytest.raises(SoftLimit):
-            ask(flight)
-        interrupting.join()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    asked = in_thread(flight.landed)
-    calls.let_on()
-    asked.join()
-    assert (calls.number, flight.is_made_here) == (1, False)
+    first = in_thread(interrupted)
+    assert begun.wait(SECONDS)
+    results: list[int] = []
+    second = in_thread(lambda: results.append(flight.outcome()))
+    go.set()
+    for thread in (first, second):
+        thread.join()
+    assert [type(error) for error in ended] == [interrupt]
+    assert results == [2]
 
 
 def test_who_need_not_wait_goes_on(calls: Calls, flight: SingleFlight[int]) -> None:
@@ -175,14 +175,16 @@ def test_who_need_not_wait_goes_on(calls: Calls, flight: SingleFlight[int]) -> N
 def test_it_is_known_who_makes_it() -> None:
     seen: list[bool] = []
     flight: SingleFlight[None] = SingleFlight(
-        lambda: seen.append(flight.is_made_here), lambda: seen.append(flight.is_made_here)
+        lambda: seen.append(flight.is_made_here),
+        lambda: seen.append(flight.is_made_here),
+        lambda: None,
     )
     flight.outcome()
     assert seen == [True, False]
     assert not flight.is_made_here
 
 
-def test_without_threads_it_is_made_next_time(
+def test_without_threads_it_is_made_by_who_may_wait(
     calls: Calls, flight: SingleFlight[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none_left(_: object) -> None:
@@ -191,17 +193,13 @@ def test_without_threads_it_is_made_next_time(
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", none_left)
         flight.in_background()
-        flight.unless_under_way()
-        with pytest.raises(NotMadeError):
-            flight.outcome()
-        with pytest.raises(NotMadeError):
-            asyncio.run(flight.outcome_async())
-    assert calls.number == 0
-    calls.let_on()
-    assert flight.outcome() == 1
+        assert asyncio.run(flight.outcome_async()) == INSTEAD
+        assert calls.number == 0
+        calls.let_on()
+        assert flight.outcome() == 1
 
 
-@pytest.mark.parametrize("step", ["_join", "_started"])
+@pytest.mark.parametrize("step", ["_join", "_fly"])
 def test_an_interrupt_at_any_step_leaves_nothing_to_wait_for(
     calls: Calls, flight: SingleFlight[int], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -219,42 +217,42 @@ def test_an_interrupt_at_any_step_leaves_nothing_to_wait_for(
             flight.outcome()
     flight.landed()
     calls.let_on()
-    assert flight.outcome() == 1
+    assert flight.outcome() >= 1
 
 
-def test_a_signal_s_handler_may_ask_before_the_thread_has_begun(
-    calls: Calls, flight: SingleFlight[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would wait for what goes on when it has returned."""
-    original, seen = SingleFlight._started, []
-
-    def interrupted(self: SingleFlight[int], mine: object) -> threading.Thread:
-        flight.landed()
-        seen.append(flight.is_made_here)
-        return original(self, mine)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(SingleFlight, "_started", interrupted)
-    calls.let_on()
-    assert flight.outcome() == 1
-    assert (seen, flight.is_made_here) == ([True], False)
-
-
-@pytest.mark.parametrize(
-    "ask", [SingleFlight.outcome, lambda flight: asyncio.run(flight.outcome_async())]
-)
-def test_a_call_that_is_cut_off_ends_the_wait(
-    ask: Callable[[SingleFlight[int]], object],
-) -> None:
+def test_a_call_that_is_cut_off_ends_the_wait_of_a_coroutine() -> None:
     made: list[int] = []
 
     def call() -> int:
         made.append(1)
-        sys.exit()  # ends the thread without a word
+        raise KeyboardInterrupt  # the thread says nothing of it
 
-    flight = SingleFlight(call, lambda: None)
-    with pytest.raises(NotMadeError):
-        ask(flight)
+    flight = SingleFlight(call, lambda: None, instead)
+    assert asyncio.run(flight.outcome_async()) == INSTEAD
+    for thread in threading.enumerate():
+        if thread.name == "safetwilio-refresh":
+            thread.join(SECONDS)
     assert len(made) == 1
+
+
+def test_a_thread_that_begins_after_its_starter_was_interrupted_does_nothing(
+    calls: Calls, flight: SingleFlight[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its outcome would come after that of the call which was made instead."""
+    started: list[threading.Thread] = []
+
+    def start(thread: threading.Thread) -> None:
+        started.append(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", start)
+        with pytest.raises(KeyboardInterrupt):
+            flight.in_background()
+    (thread,) = started
+    thread.start()
+    thread.join()
+    assert calls.number == 0
 
 
 def test_a_wait_has_an_end(calls: Calls, flight: SingleFlight[int]) -> None:
@@ -267,7 +265,7 @@ def test_a_wait_has_an_end(calls: Calls, flight: SingleFlight[int]) -> None:
 
 
 def test_a_signal_s_handler_may_ask_in_the_middle(calls: Calls) -> None:
-    flight: SingleFlight[int] = SingleFlight(calls, calls.ended)
+    flight: SingleFlight[int] = SingleFlight(calls, calls.ended, instead)
     calls.let_on(2)
     with flight._lock:
         assert flight.outcome() == 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import threading
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from safetwilio.errors import BackendUnavailable, ConfigurationError
 from safetwilio.problems import Problem
 from safetwilio.refresh_policy import RefreshPolicy
 from safetwilio.store import CredentialStore
-from support import assert_silent, caught, key_secret, key_sid
+from support import assert_silent, caught, codes, key_secret, key_sid
 from test_store import another, api_key, unavailable
 
 if TYPE_CHECKING:
@@ -366,27 +368,75 @@ def test_a_clock_that_was_ahead_during_a_failed_look_puts_nothing_off(
     assert get(store) is place.key
 
 
-@ways
-def test_where_no_thread_can_be_started_the_key_stays(
-    get: Callable[[CredentialStore], ApiKey],
-    place: Place,
-    clocks: Clocks,
-    monkeypatch: pytest.MonkeyPatch,
+def test_where_no_thread_can_be_started_a_coroutine_goes_on_and_it_is_known(
+    place: Place, clocks: Clocks, monkeypatch: pytest.MonkeyPatch, key: Key
 ) -> None:
     def none_left(_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    store = place.store()
+    store, old = place.store(), place.key
+    place.key = another(key)
     clocks.go(600)
-    refresh_async = store.refresh_async()
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", none_left)
-        assert get(store) is place.key
-        errors = [caught(store.refresh), caught(lambda: asyncio.run(refresh_async))]
-    for error in errors:
+        assert asyncio.run(store.fresh_async()) is old
+        assert [problem.code for problem in store.not_refreshed] == ["ST343"]
+        error = caught(lambda: asyncio.run(store.refresh_async()))
         assert isinstance(error, BackendUnavailable)
         assert error.code == "ST343"
-    assert place.looks == 0
+        assert store.meanwhile() is old
+        clocks.go(3600)
+        assert codes(caught(store.meanwhile)) == ["ST341", "ST343"]
+        assert store.is_stale, "nobody could look for so long"
+        assert place.looks == 0
+        clocks.go(1)
+        assert store.fresh() is place.key, "who may wait looks without a thread"
+    assert place.events == ["not refreshed", "refreshed again", "replaced"]
+
+
+class SoftLimit(Exception):
+    """What some handlers of signals raise."""
+
+
+class Limit:
+    """A handler in the form of an object."""
+
+    def __call__(self, *_: object) -> None:  # noqa: D102
+        raise SoftLimit
+
+    def raises(self, *_: object) -> None:  # noqa: D102
+        self()
+
+
+def limit(*_: object) -> None:
+    raise SoftLimit
+
+
+@pytest.mark.parametrize("handler", [limit, Limit(), Limit().raises, partial(limit, 1)])
+def test_what_a_signal_raises_ends_the_request_and_not_the_key(
+    place: Place, clocks: Clocks, handler: Callable[..., None]
+) -> None:
+    """As a soft limit of time does: it is for who set it, and says nothing of the place."""
+    store, original = place.store(), place.load
+
+    def load() -> ApiKey:
+        signal.raise_signal(signal.SIGINT)
+        return original()
+
+    store._reload = load
+    clocks.go(600)
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(SoftLimit):
+            store.fresh()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert store.not_refreshed == ()
+    assert place.events == []
+    store._reload = original
+    clocks.go(1)
+    assert store.fresh() is place.key
+    assert place.looks == 1
 
 
 def test_without_a_policy_age_does_not_matter(place: Place, clocks: Clocks) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import heapq
 import random
 import threading
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
@@ -26,6 +25,7 @@ from scale_model.world import NEVER, NEW, NO_ANSWER, OLD, Clock, Place, Plan, Re
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
 
     from safetwilio.credentials import ApiKey
 
@@ -80,16 +80,8 @@ class Kernel(Clock):
         self._stop()
 
     def thread(self, *, target: Callable[..., None], args: tuple[Any, ...], **_: Any) -> Any:
-        """Return what starts a thread that runs here, and waits for its end."""
-        ended: Future[None] = Future()
-
-        def run() -> None:
-            target(*args)
-            ended.set_result(None)
-
-        return SimpleNamespace(
-            start=partial(self.at, self.now, run), join=partial(self.wait, [ended])
-        )
+        """Return what starts a thread that runs here."""
+        return SimpleNamespace(start=lambda: self.at(self.now, partial(target, *args)))
 
     def _stop(self) -> None:
         worker: _Worker = self._own.worker

@@ -6,8 +6,10 @@ All are seconds, a number above 0; ``off`` is for the first and the last.
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from safetwilio.errors import BackendUnavailable
 from safetwilio.problems import Problem
 
 if TYPE_CHECKING:
@@ -82,3 +84,20 @@ def _too_short(policy: RefreshPolicy) -> Problem:
 
 FOREVER = RefreshPolicy(age=math.inf, wait=0.0, stale=math.inf)
 """Of what nobody else can replace: it is looked for only on demand, and nobody waits."""
+
+
+def too_old(loaded_at: float, why: tuple[Problem, ...]) -> BackendUnavailable:
+    """Return the error (ST341) that what was *loaded_at* that epoch is used no more, and *why*."""
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(loaded_at))
+    return BackendUnavailable(
+        [
+            Problem(
+                code="ST341",
+                summary="What was loaded could not be looked for too long, and is used no more.",
+                found_in=(f"it was loaded at {since}",),
+                fix="Mend what is below, and the program goes on by itself. The variable "
+                f"{STALE} says how long it does without.",
+            ),
+            *why,
+        ]
+    )

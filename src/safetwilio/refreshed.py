@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 
 from safetwilio.credentials import refuse_pickle
 from safetwilio.errors import BackendUnavailable, ConfigurationError
+from safetwilio.interrupts import is_of_signal_handler
 from safetwilio.problems import Problem
-from safetwilio.refresh_policy import FOREVER, STALE, RefreshPolicy
-from safetwilio.single_flight import NotMadeError, SingleFlight
+from safetwilio.refresh_policy import FOREVER, RefreshPolicy, too_old
+from safetwilio.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ class Refreshed(Generic[Value]):
         self._outcome: bool | ConfigurationError = False
         self._looked = -math.inf  # when the last look began, on the clock that cannot be set
         self._is_doubted = False  # then all wait for the look that is under way
-        self._looking = SingleFlight(self._look, after=self._say)
+        self._looking = SingleFlight(self._look, after=self._say, instead=self._not_looked)
         if reload is not None:
             _all.add(weakref.ref(self, _all.discard))
 
@@ -126,8 +127,7 @@ class Refreshed(Generic[Value]):
         if self._is_doubted or self._must_wait():
             self._looking.landed(self.policy.wait if self._is_doubted else None)
             if self._must_look() and not self._looking.is_made_here:
-                with suppress(NotMadeError):
-                    self._looking.outcome()
+                self._looking.outcome()
         elif self._is_time_to_look():
             self._looking.unless_under_way()
         return self._usable()
@@ -140,8 +140,7 @@ class Refreshed(Generic[Value]):
         if self._is_doubted or self._must_wait():
             await self._looking.landed_async(self.policy.wait if self._is_doubted else None)
             if self._must_look():
-                with suppress(NotMadeError):
-                    await self._looking.outcome_async()
+                await self._looking.outcome_async()
         elif self._is_time_to_look():
             self._looking.in_background()
         return self._usable()
@@ -182,21 +181,11 @@ class Refreshed(Generic[Value]):
         """
         if self._reload is None or self._looking.is_made_here:
             return False
-        try:
-            return _result(self._looking.outcome())
-        except NotMadeError as error:
-            failure = _unexpected(error)
-        raise failure
+        return _result(self._looking.outcome())
 
     async def refresh_async(self) -> bool:
         """Do the same without keeping the event loop."""
-        if self._reload is None:
-            return False
-        try:
-            return _result(await self._looking.outcome_async())
-        except NotMadeError as error:
-            failure = _unexpected(error)
-        raise failure
+        return self._reload is not None and _result(await self._looking.outcome_async())
 
     def expire(self) -> None:
         """Let the next use load the value anew; a signal handler may call it."""
@@ -261,22 +250,33 @@ class Refreshed(Generic[Value]):
 
     def _must_wait(self) -> bool:
         """Return whether nobody has even looked for so long that the value is not used before."""
-        return _wall() - self._snapshot[2] >= _OLD * self.policy.age
+        return self._is_long_ago(self._snapshot[2])
+
+    def _is_long_ago(self, moment: float) -> bool:
+        return _wall() - moment >= _OLD * self.policy.age
 
     def _must_look(self) -> bool:
         return self._must_wait() and _wall() >= self._due and self._is_time_to_look()
 
     def _usable(self) -> Value:
         if self.is_stale:
-            raise _too_old(self.loaded_at, self.not_refreshed)
+            raise too_old(self.loaded_at, self.not_refreshed)
         return self._snapshot[0]
 
     def _look(self) -> bool | ConfigurationError:
-        """Load the value and keep it; what is to be told is told when all can go on."""
+        """Load the value, and let what is to be told be told when all can go on."""
         self._looked = _clock()
         self._is_expired = False
+        return self._keep(self._loaded(self._snapshot[0]))
+
+    def _not_looked(self) -> bool | ConfigurationError:
+        """Take note that nobody looked: no thread can be started, or the one that did ended."""
+        self._looked = _clock()
+        return self._keep(_unexpected(RuntimeError))
+
+    def _keep(self, outcome: Value | ConfigurationError) -> bool | ConfigurationError:
+        """Keep what a look came to, and return whether it is another value."""
         before, loaded, _ = self._snapshot
-        outcome = self._loaded(before)
         self._is_seen = True
         now = _wall()
         if isinstance(outcome, ConfigurationError):
@@ -308,8 +308,10 @@ class Refreshed(Generic[Value]):
             return self._checked(before, self._reload() if self._reload else before)
         except ConfigurationError as error:
             return error.with_traceback(None)
-        except BaseException as error:  # noqa: BLE001 - the value that is there still is good
-            return _unexpected(error)
+        except Exception as error:
+            if is_of_signal_handler(error):  # it is for the request that it interrupted
+                raise
+            return _unexpected(type(error))
 
     def _say(self) -> None:
         while self._tell:
@@ -353,32 +355,16 @@ def _result(outcome: bool | ConfigurationError) -> bool:  # noqa: FBT001
     return outcome
 
 
-def _unexpected(error: BaseException) -> BackendUnavailable:
-    """Return that looking failed with *error*, whose text may hold anything."""
+def _unexpected(kind: type[Exception]) -> BackendUnavailable:
+    """Return that looking failed with an error of *kind*, whose text may hold anything."""
     return BackendUnavailable(
         [
             Problem(
                 code="ST343",
                 summary="Looking for a replaced key failed in a way that nobody expected.",
-                found_in=(type(error).__name__,),
+                found_in=(kind.__name__,),
                 fix="What was loaded stays in use. If it happens again: safetwilio doctor",
             )
-        ]
-    )
-
-
-def _too_old(loaded_at: float, why: tuple[Problem, ...]) -> BackendUnavailable:
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(loaded_at))
-    return BackendUnavailable(
-        [
-            Problem(
-                code="ST341",
-                summary="What was loaded could not be looked for too long, and is used no more.",
-                found_in=(f"it was loaded at {since}",),
-                fix="Mend what is below, and the program goes on by itself. The variable "
-                f"{STALE} says how long it does without.",
-            ),
-            *why,
         ]
     )
 

@@ -1,15 +1,14 @@
 """One call that serves all who ask meanwhile, in threads and event loops alike.
 
 A caller gets the outcome of a call that began after it asked: what it knows of may have happened
-after an earlier one looked. The call has a thread of its own: what the handler of a signal raises
-ends the wait of the thread that it interrupts, and is never taken for an outcome.
+after an earlier one looked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -19,46 +18,50 @@ if TYPE_CHECKING:
 Outcome = TypeVar("Outcome")
 
 
-class NotMadeError(Exception):
-    """The call could not be begun, or was cut off."""
+class _InterruptedError(Exception):
+    """Who made the call was interrupted: another has to make it."""
 
 
 class _Flight(Generic[Outcome]):
-    """One call, the *number*-th once it is known to others, and who waits for it.
+    """One call, the *number*-th once it is known to others, and who waits for it."""
 
-    Until its own *thread* has begun, it is in the hands of its *starter*.
-    """
-
-    __slots__ = ("landing", "number", "starter", "thread")
+    __slots__ = ("landing", "number", "thread")
 
     def __init__(self) -> None:
         self.number = 0
         self.thread: int | None = None
-        self.starter: int | None = threading.get_ident()
         self.landing: Future[Outcome] = Future()
         self.landing.set_running_or_notify_cancel()  # from now on nobody who waits can cancel it
 
-    @property
-    def is_made_here(self) -> bool:
-        """Whether this thread makes it or is about to start it, and would wait for itself."""
-        return threading.get_ident() in {self.thread, self.starter}
-
     def abandon(self) -> None:
         """Let nobody wait for it any longer, unless it has landed."""
-        self.thread = self.starter = None
-        if not self.landing.done():
-            self.landing.set_exception(NotMadeError())
+        self.thread = None
+        with suppress(InvalidStateError):
+            self.landing.set_exception(_InterruptedError())
 
 
 class SingleFlight(Generic[Outcome]):
-    """Calls *call* once for all who ask at the same time; then *after*. Neither raises."""
+    """Calls *call* once for all who ask at the same time; then *after*.
 
-    __slots__ = ("_after", "_call", "_flight", "_lock", "_number")
+    What *call* raises is for the thread that it was called in; the others call again.
+    """
 
-    def __init__(self, call: Callable[[], Outcome], after: Callable[[], object]) -> None:
-        """Take what is to be called; *after* may itself ask, for the call is over then."""
+    __slots__ = ("_after", "_call", "_flight", "_instead", "_lock", "_number")
+
+    def __init__(
+        self,
+        call: Callable[[], Outcome],
+        after: Callable[[], object],
+        instead: Callable[[], Outcome],
+    ) -> None:
+        """Take what is to be called; *after* may itself ask, for the call is over then.
+
+        *instead* returns the outcome where no thread can be started for it, or where it was cut off
+        in one.
+        """
         self._call = call
         self._after = after
+        self._instead = instead
         self._number = 0
         self.forget_threads()
 
@@ -71,37 +74,30 @@ class SingleFlight(Generic[Outcome]):
     def is_made_here(self) -> bool:
         """Whether this thread is making the call, and would wait for itself."""
         flight = self._flight
-        return flight is not None and flight.is_made_here
+        return flight is not None and flight.thread == threading.get_ident()
 
     def outcome(self) -> Outcome:
-        """Return the outcome of a call that began after this one, and what comes after is done.
-
-        Raises :class:`NotMadeError` if no thread can be started for it.
-        """
+        """Return the outcome of a call that began after this one, made here or elsewhere."""
         seen = self._number
         while True:
-            flight, thread = self._sent_off(seen)
-            if thread is not None:
-                thread.join()
+            flight = self._made_here(seen)
             try:
                 outcome = flight.landing.result()
-            except NotMadeError:
-                if thread is not None:
-                    raise
+            except _InterruptedError:
                 continue
             if flight.number > seen:
                 return outcome
 
     async def outcome_async(self) -> Outcome:
-        """Return the same, while the loop goes on."""
+        """Return the same; the call is made in a thread of its own, and the loop goes on."""
         seen = self._number
         while True:
-            flight, thread = self._sent_off(seen)
+            flight, is_ours = self._sent_off(seen)
             try:
                 outcome = await asyncio.wrap_future(flight.landing)
-            except NotMadeError:
-                if thread is not None:
-                    raise
+            except _InterruptedError:
+                if is_ours:
+                    return self._instead()
                 continue
             if flight.number > seen:
                 return outcome
@@ -109,7 +105,7 @@ class SingleFlight(Generic[Outcome]):
     def landed(self, seconds: float | None = None) -> None:
         """Wait for the call that is under way, if there is one, for so many *seconds* at most."""
         flight = self._flight
-        if flight is not None and not flight.is_made_here:
+        if flight is not None and flight.thread != threading.get_ident():
             wait([flight.landing], seconds)
 
     async def landed_async(self, seconds: float | None = None) -> None:
@@ -121,42 +117,43 @@ class SingleFlight(Generic[Outcome]):
             await asyncio.wait([landing], timeout=seconds)
 
     def unless_under_way(self) -> None:
-        """Wait for a call that is begun now, unless one is under way.
-
-        Where no thread can be started it is not made.
-        """
-        with suppress(NotMadeError):
-            _, thread = self._sent_off(None)
-            if thread is not None:
-                thread.join()
+        """Make the call here, unless somebody is making it."""
+        self._made_here(None)
 
     def in_background(self) -> None:
-        """Begin a call, unless one is under way; where no thread can be started it is not made."""
-        with suppress(NotMadeError):
-            self._sent_off(None)
+        """Make the call in a thread of its own, unless somebody is making it."""
+        self._sent_off(None)
 
-    def _sent_off(self, seen: int | None) -> tuple[_Flight[Outcome], threading.Thread | None]:
-        """Return a call to wait for, and its thread if it was begun here."""
+    def _made_here(self, seen: int | None) -> _Flight[Outcome]:
+        """Return a call to wait for, made here if nobody makes one."""
         mine: _Flight[Outcome] = _Flight()
-        thread: threading.Thread | None = None
+        mine.thread = threading.get_ident()
         try:
             flight = self._join(seen, mine)
             if flight is mine:
-                thread = self._started(mine)
+                self._fly(mine)
         finally:  # whatever interrupts this thread, and wherever
-            if thread is None and mine.starter is not None:
-                mine.abandon()
-        return flight, thread
+            mine.abandon()
+        return flight
 
-    def _started(self, flight: _Flight[Outcome]) -> threading.Thread:
-        """Return the thread that makes the call, or raise :class:`NotMadeError`."""
-        thread = threading.Thread(
-            target=self._fly, args=(flight,), name="safetwilio-refresh", daemon=True
-        )
-        with suppress(RuntimeError):  # the system has no more
-            thread.start()
-            return thread
-        raise NotMadeError
+    def _sent_off(self, seen: int | None) -> tuple[_Flight[Outcome], bool]:
+        """Return a call to wait for, and whether it is ours, made in a thread of its own."""
+        mine: _Flight[Outcome] = _Flight()
+        is_flying = False
+        try:
+            flight = self._join(seen, mine)
+            if flight is mine:
+                try:
+                    threading.Thread(
+                        target=self._fly_aside, args=(mine,), name="safetwilio-refresh", daemon=True
+                    ).start()
+                except RuntimeError:  # the system has no more
+                    mine.landing.set_result(self._instead())
+                is_flying = True
+        finally:
+            if not is_flying:
+                mine.abandon()
+        return flight, is_flying
 
     def _join(self, seen: int | None, new: _Flight[Outcome]) -> _Flight[Outcome]:
         """Return the call that is under way, or else the *new* one, which others see from now on.
@@ -176,13 +173,18 @@ class SingleFlight(Generic[Outcome]):
             self._flight = new
             return new
 
+    def _fly_aside(self, flight: _Flight[Outcome]) -> None:
+        with suppress(BaseException):  # or the thread would print what it says
+            self._fly(flight)
+
     def _fly(self, flight: _Flight[Outcome]) -> None:
+        if flight.landing.done():  # who started this was interrupted, and another flies
+            return
         flight.thread = threading.get_ident()
-        flight.starter = None
         try:
             outcome = self._call()
             flight.thread = None
             flight.landing.set_result(outcome)
-        except BaseException:  # noqa: BLE001 - or the thread would print what it says
+        finally:
             flight.abandon()
         self._after()

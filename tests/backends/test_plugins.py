@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # Whatever fails, fails with the secret in its text, its cause, and the locals of its frames.
 PLUGIN = """
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +126,11 @@ class CannotWrite(OnlyWrites):
 class Leaves(Backend):
     def load(self, account):
         raise KeyboardInterrupt
+
+
+class IsSlow(Backend):
+    def load(self, account):
+        signal.raise_signal(signal.SIGINT)
 """
 SCHEMES = {
     "corp": "Backend",
@@ -140,6 +147,7 @@ SCHEMES = {
     "knowsnoreplaces": "KnowsNoReplaces",
     "takesanything": "TakesAnything",
     "leaves": "Leaves",
+    "isslow": "IsSlow",
     "gone": "Gone",
 }
 
@@ -206,6 +214,21 @@ def test_what_it_raises_is_named_by_its_class_alone(secret: str, scheme: str, wh
     assert codes(error) == ["ST311"]
     assert error.problems[0].found_in == (f"the test: the reference {scheme}://host/x", what)
     assert_silent(error, [secret])
+
+
+def test_what_a_signal_raises_meanwhile_is_no_error_of_its() -> None:
+    class SoftLimit(Exception):
+        pass
+
+    def limit(*_: object) -> None:
+        raise SoftLimit
+
+    before = signal.signal(signal.SIGINT, limit)
+    try:
+        with pytest.raises(SoftLimit):
+            load([one("isslow:x")], None)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_our_own_errors_pass_without_what_caused_them(secret: str) -> None:

@@ -389,6 +389,21 @@ def test_a_token_that_leaked_has_no_grace_though_its_place_was_down(
     assert refusal(lambda: receiver.verify_wsgi(environ(signed(token)))).status == 403
 
 
+def test_a_token_that_leaked_has_no_grace_though_it_is_replaced_later(
+    token: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.load()
+    assert receiver.refresh(drop_previous=True) is False, "the new one is not there yet"
+    assert receiver.refresh() is False
+    second, third = auth_token(), auth_token()
+    monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", second)
+    assert receiver.refresh() is True
+    assert refusal(lambda: receiver.verify_wsgi(environ(signed(token)))).status == 403
+    monkeypatch.setenv("TWILIO_WEBHOOK_AUTH_TOKEN", third)
+    assert receiver.refresh() is True
+    assert receiver.verify_wsgi(environ(signed(second))) is True, "that one has not leaked"
+
+
 def test_a_refresh_that_fails_keeps_what_is_there(
     token: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ _GOING = 1.0  # seconds in which a thread that has ended is gone for the system,
 _ended: deque[tuple[int, float]] = deque(maxlen=64)
 MOST_LEFT = 8  # calls left behind and alive, of each kind of place
 _left: dict[str, list[threading.Thread]] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()  # the handler of a signal may look, too
 
 Answer = TypeVar("Answer")
 Note = TypeVar("Note")
@@ -192,7 +192,7 @@ def _before_fork() -> None:
 def _after_fork() -> None:
     """Give the child a lock of its own, and none of the threads that are not here."""
     global _lock  # noqa: PLW0603
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _left.clear()
 
 

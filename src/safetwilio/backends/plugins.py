@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from safetwilio.backends.documents import is_secret_field, is_there, wanted_fields
 from safetwilio.backends.interface import Absent, Found, seal
 from safetwilio.errors import BackendError, ConfigurationError
+from safetwilio.interrupts import is_of_signal_handler
 from safetwilio.problems import DOCS_URL, Attempt, Problem
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class Plugin:
         except ConfigurationError as error:
             failure = error.with_traceback(None)
             failure.__cause__ = failure.__context__ = None
-        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+        except Exception as error:
+            if is_of_signal_handler(error):  # all else is the plug-in's, which may raise anything
+                raise
             failure = BackendError([_failed(self._reference, step, error)])
         raise failure
 

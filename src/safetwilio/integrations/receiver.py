@@ -8,7 +8,6 @@ where :class:`safetwilio.webhook_settings.WebhookSettings` and a
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -61,7 +60,7 @@ class _Versions(Refreshed[_Loaded]):
     __slots__ = ("dropped", "grace")
 
     grace: float
-    dropped: float  # at that time all that was left behind
+    dropped: tuple[SecretStr, ...]  # those that get none
 
     def accepted(self) -> SigningSecrets:
         """Return what a request may be signed with now."""
@@ -77,24 +76,28 @@ class _Versions(Refreshed[_Loaded]):
         return tuple(
             (token, since)
             for token, since in loaded.before
-            if since > self.dropped and 0 <= now - since < self.grace
+            if token not in self.dropped and 0 <= now - since < self.grace
         )
 
     def _checked(self, before: _Loaded, after: _Loaded) -> _Loaded:
         if self._is_same(before, after):
             return after._replace(before=before.before, all=before.all)
-        # When it was replaced is known only where somebody has looked lately.
-        if self.loaded_at <= self.dropped or self._must_wait():
-            return after
         tokens = after.secrets.auth_tokens
-        if not tokens:  # it is signed with SharedKeys alone
+        # Without any it is signed with SharedKeys alone; and when one was replaced is known only
+        # where it was seen lately.
+        if not tokens or self._is_long_ago(self.loaded_at):
             return after
         gone = [(token, time.time()) for token in before.secrets.auth_tokens]
-        left = tuple(each for each in (*gone, *self._left(before)) if each[0] not in tokens)
+        known = before._replace(before=(*gone, *before.before))
+        left = tuple(each for each in self._left(known) if each[0] not in tokens)
         return after._replace(before=left, all=_with(after.secrets, left)) if left else after
 
     def _is_same(self, before: _Loaded, after: _Loaded) -> bool:
         return after.secrets.is_same(before.secrets)
+
+
+def _known(loaded: _Loaded) -> tuple[SecretStr, ...]:
+    return (loaded.all or loaded.secrets).auth_tokens
 
 
 def _with(secrets: SigningSecrets, before: Iterable[tuple[SecretStr, float]]) -> SigningSecrets:
@@ -146,9 +149,14 @@ class Receiver:
         the old secrets then stay in use until they are looked for again.
         """
         versions = self._current().versions
-        if drop_previous:  # before the look: one that fails is made again, and so is this
-            versions.dropped = time.time()
-        return versions.refresh()
+        if not drop_previous:
+            return versions.refresh()
+        before = _known(versions.current())
+        versions.dropped = before  # also if the look fails: it will be made again
+        changed = versions.refresh()
+        now = versions.current().secrets.auth_tokens
+        versions.dropped = tuple(token for token in before if token not in now) or before
+        return changed
 
     async def catch_up(self) -> None:
         """Wait for what a request may be signed with, before :meth:`verify_asgi`.
@@ -211,7 +219,7 @@ class Receiver:
         versions = _Versions(
             first, lambda: _reloaded(versions), policy=settings.refresh_policy, tell=_tell
         )
-        versions.grace, versions.dropped = self._grace, -math.inf
+        versions.grace, versions.dropped = self._grace, ()
         _say(first, "are verified")
         only = settings.shared_keys_only
         return _Held(versions, Verifier(versions.accepted, shared_keys_only=only))
