@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from safetwilio.testing.route import Route
 
 REPOSITORY = Path(__file__).parents[2]
-FOLDER = Path(os.environ.get("SAFETWILIO_TWILIO_OAI", REPOSITORY.parent / "shared" / "twilio-oai"))
+FOLDER = Path(
+    os.environ.get("SAFETWILIO_TWILIO_OAI") or REPOSITORY.parent / "shared" / "twilio-oai"
+)
 DOCUMENTS = {
     "api": "twilio_api_v2010.json",
     "accounts": "twilio_accounts_v1.json",
